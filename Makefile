@@ -1,0 +1,46 @@
+# make demo, make test, make check, make bench: each does its own set-up on a machine with Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo up test check bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo         everything, from the sample to the Dagster UI on 127.0.0.1:3000 (ONCE=1: end after the summary)"
+	@echo "make test         every test"
+	@echo "make check        lint, types, layers"
+	@echo "make bench        the measures"
+	@echo "make setup        the virtual environment with pinned dependencies (the others do this by themselves)"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+		echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 2; }
+	@echo "setting up .venv (a minute or two, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/ai-assets demo $(if $(ONCE),--once)
+
+up: $(READY)
+	@$(BIN)/ai-assets up
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)
+	@$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""AI insights of a venue chain as Dagster data assets."""

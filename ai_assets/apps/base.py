@@ -1,0 +1,86 @@
+"""What an app is to the rest: its subject, its prompt, and the few functions that a step calls.
+
+Here: the shapes. Not here: any app, any prompt's text, the step that runs an app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from ai_assets.apps.catalog import CatalogEntry
+from ai_assets.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ai_assets.settings import Settings
+
+Source = TypeVar("Source")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom or what one run of an app is about. Which parts an app needs is its `check`'s matter."""
+
+    site_id: int
+    window: str | None = None
+    area: str | None = None
+    member_id: int | None = None
+    assistant_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The text that goes to the app, and what it was built from (JSON values only) for `_references`.
+
+    Made by `ai_assets.apps.prompt.make_prompt` alone, so that nothing goes round the redaction.
+    """
+
+    text: str
+    references: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class App(Generic[Source]):
+    """One app. `Source` is what its prompt is built from, such as a site's finances.
+
+    `version` is the app's code_version and part of the memo's key: raise it when answers must be made anew
+    though the prompt's text is the same. `check` raises InputError for a subject that the app cannot take,
+    before anything is spent. `build` checks too, and raises PromptError where the data cannot be used.
+    """
+
+    entry: CatalogEntry
+    version: str
+    answer: type[BaseModel]
+    check: Callable[[Subject], None]
+    target_id: Callable[[Subject], str]
+    build: Callable[[Source, Subject], Prompt]
+
+    @property
+    def name(self) -> str:
+        """The app's name in logs, settings and tables."""
+        return self.entry.name
+
+    @property
+    def setting(self) -> str:
+        """The attribute of Settings with the DashScope app id."""
+        return self.entry.setting
+
+    @property
+    def env(self) -> str:
+        """The environment name of that setting."""
+        return self.entry.env
+
+    @property
+    def cache_type(self) -> str:
+        """The `cache_type` of the app's results."""
+        return self.entry.cache_type
+
+    def app_id(self, settings: Settings) -> str:
+        """The DashScope app id to call. Raises ConfigurationError naming the setting if it is empty."""
+        value: str = getattr(settings, self.setting)
+        if not value:
+            raise ConfigurationError(f"{self.env} is not set: give the DashScope app id of {self.name}")
+        return value

@@ -1,0 +1,43 @@
+"""The eight apps' names, settings and cache types: the contract's table, once.
+
+Here: names only. Not here: which of them can be run (`ai_assets.apps.registry`), prompts, schemas.
+Source: behaviour.md, The apps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """An app's name, its cache type, and the setting with its DashScope app id (attribute, environment)."""
+
+    name: str
+    setting: str
+    env: str
+    cache_type: str
+
+    @property
+    def alias(self) -> str:
+        """The short name that people type, such as app2a."""
+        return self.name.partition("_")[0]
+
+
+def _entry(name: str, env: str, cache_type: str) -> CatalogEntry:
+    return CatalogEntry(name, env.removeprefix("AI_").lower(), env, cache_type)
+
+
+CATALOG: dict[str, CatalogEntry] = {
+    entry.name: entry
+    for entry in (
+        _entry("app2_finance", "AI_APP_ID_2_FINANCE", "app2_finance"),
+        _entry("app2a_finance_area", "AI_APP_ID_2A_FINANCE_AREA", "app2a_finance_area"),
+        _entry("app3_clue", "AI_APP_ID_3_CLUE", "app3_clue"),
+        _entry("app4_analysis", "AI_APP_ID_4_ANALYSIS", "app4_analysis"),
+        _entry("app5_tactics", "AI_APP_ID_5_TACTICS", "app5_tactics"),
+        _entry("app6_note", "AI_APP_ID_6_NOTE", "app6_note_analysis"),
+        _entry("app7_customer", "AI_APP_ID_7_CUSTOMER", "app7_customer_analysis"),
+        _entry("app8_consolidation", "AI_APP_ID_8_CONSOLIDATE", "app8_clue_consolidated"),
+    )
+}

@@ -1,0 +1,1 @@
+"""The data assets, as Dagster sees them."""

@@ -1,0 +1,141 @@
+"""The asset `app2_finance`: insights by area x time. One run holds a box and makes its cells side by side.
+
+Not here: a cell (`ai_assets.chains`), what a materialization shows (`ai_assets.assets.metadata`).
+A cell that fails has no materialization: its partition shows as failed when the run ends in Failure, the
+others stand. `skippable` and `can_subset` keep Dagster from materializing what was not reported.
+"""
+
+# no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dagster import (
+    AssetDep,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    Failure,
+    MetadataValue,
+    multi_asset,
+)
+
+from ai_assets.apps import app2_finance as app2
+from ai_assets.apps import app2a_finance_area as app2a
+from ai_assets.assets.config import StepsConfig
+from ai_assets.assets.metadata import materialization
+from ai_assets.assets.sources import DWS_FINANCE
+from ai_assets.chains.observer import tell
+from ai_assets.chains.outcome import StepResult, Trigger
+from ai_assets.chains.runtime import Runtime
+from ai_assets.chains.site import Cell, CellsSummary, run_cells
+from ai_assets.errors import AiAssetsError
+from ai_assets.partitions import cell_of, finance_partitions
+from ai_assets.resources.dashscope import DashScopeResource
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.guard import GuardResource
+from ai_assets.assets.trigger_job import JobOfRun, job_of_run
+from ai_assets.resources.runtime import runtime
+
+FINANCE = AssetKey("app2_finance")
+CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
+FAILURES_SHOWN = 20
+
+
+@multi_asset(
+    name="app2_finance",
+    specs=[
+        AssetSpec(
+            FINANCE,
+            deps=[AssetDep(DWS_FINANCE)],
+            partitions_def=finance_partitions,
+            group_name="finance",
+            kinds={"dashscope", "postgres"},
+            code_version=CODE_VERSION,
+            skippable=True,
+            description="Finance insights of each site: area `all` by App2, the other areas by App2a; "
+            "eight time windows. Unchanged data costs no call.",
+        )
+    ],
+    can_subset=True,
+    backfill_policy=BackfillPolicy.single_run(),
+)
+def app2_finance(
+    context: AssetExecutionContext,
+    config: StepsConfig,
+    database: DatabaseResource,
+    dashscope: DashScopeResource,
+    guard: GuardResource,
+) -> Iterator[Any]:
+    """Make the cells of this run, report each as it ends, and fail at the end if one has no result."""
+    cells = [cell_of(key) for key in context.partition_keys]
+    try:
+        with (
+            runtime(database, dashscope, guard, concurrency=config.concurrency) as run_on,
+            job_of_run(run_on.engine, context) as job,
+        ):
+            summary = _make(context, config, run_on, job, cells)
+    except AiAssetsError as error:
+        raise Failure(str(error), allow_retries=False) from error
+    if summary.failures:
+        raise Failure(
+            f"{len(summary.failures)} of {len(cells)} cells have no result: {summary.sentence()}",
+            metadata={"failed cells": MetadataValue.md(_failures(summary.failures))},
+            allow_retries=False,
+        )
+    yield from ()
+
+
+def _make(
+    context: AssetExecutionContext, config: StepsConfig, run_on: Runtime, job: JobOfRun, cells: Sequence[Cell]
+) -> CellsSummary:
+    trigger = Trigger(
+        triggered_by=job.event_type or "admin_manual",
+        trigger_type="batch" if job.event_type or len(cells) > 1 else "manual",
+        trigger_job_id=job.id,
+        forced=config.forced or job.is_forced,
+    )
+
+    def report(cell: Cell, result: StepResult) -> None:
+        job.add(result)
+        if result.outcome.has_result:
+            context.log_event(
+                materialization(
+                    FINANCE,
+                    f"{cell.site_id}:{cell.area}|{cell.window}",
+                    result,
+                    code_version=CODE_VERSION,
+                    trigger_job_id=job.id,
+                )
+            )
+        else:
+            context.log.error(f"site {cell.site_id}, {result.target_id}: {result.message}")
+        tell(cell, result)
+
+    summary = run_cells(
+        run_on,
+        cells,
+        trigger=trigger,
+        as_of=config.as_of_date,
+        concurrency=config.concurrency,
+        on_result=report,
+        cancelled=job.lost,
+    )
+    job.ended(summary.status, summary.sentence() if summary.failures else None)
+    context.log.info(f"{summary.sentence()}; {summary.tokens:,} tokens, {summary.seconds:.1f} s")
+    return summary
+
+
+def _failures(failures: Sequence[StepResult]) -> str:
+    lines = [
+        f"| {r.subject.site_id} | {r.target_id} | {r.reason} | {(r.message or '').replace('|', '/')} |"
+        for r in failures[:FAILURES_SHOWN]
+    ]
+    if len(failures) > FAILURES_SHOWN:
+        lines.append(f"| … | and {len(failures) - FAILURES_SHOWN} more | | |")
+    return "\n".join(["| site | target | reason | what happened |", "|---|---|---|---|", *lines])
+
+
+ASSETS: list[AssetsDefinition] = [app2_finance]

@@ -1,0 +1,98 @@
+"""A step's result as Dagster shows it: a materialization with text to read and numbers to plot. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import AssetKey, AssetMaterialization, MetadataValue
+
+from ai_assets.chains.outcome import Outcome, StepResult
+
+PROMPT_LIMIT = 20_000
+"""Characters of a prompt that go into the event log; the whole of it is in the run log."""
+
+
+def materialization(
+    asset_key: AssetKey, partition: str, result: StepResult, *, code_version: str, trigger_job_id: int | None
+) -> AssetMaterialization:
+    """The materialization of one partition from a step that has a result."""
+    return AssetMaterialization(
+        asset_key=asset_key,
+        partition=partition,
+        description=_description(result),
+        metadata=metadata(result, trigger_job_id=trigger_job_id),
+        tags={"dagster/data_version": data_version(result.result), "dagster/code_version": code_version},
+    )
+
+
+def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, MetadataValue[Any]]:
+    """What an operator wants to see of a result. Tokens are counts, cost CNY, latency seconds."""
+    reused = result.outcome is Outcome.REUSED
+    references = result.references
+    values: dict[str, MetadataValue[Any]] = {
+        "outcome": MetadataValue.text(result.outcome.value),
+        "reused": MetadataValue.bool(reused),
+        "tokens in": MetadataValue.int(result.tokens_in),
+        "tokens out": MetadataValue.int(result.tokens_out),
+        "tokens": MetadataValue.int(result.tokens_used),
+        "cost (CNY)": MetadataValue.float(float(result.cost_cny)),
+        "latency (s)": MetadataValue.float(result.latency_ms / 1000),
+        "answer": MetadataValue.md(answer_markdown(result.result)),
+        "prompt": MetadataValue.md(_fenced(result.prompt)),
+        "app": MetadataValue.text(result.app),
+        "target": MetadataValue.text(result.target_id),
+        "run log": MetadataValue.int(result.run_log_id or 0),
+        "cache": MetadataValue.int(result.cache_id or 0),
+        "as-of date": MetadataValue.text(str(references.get("as_of") or "")),
+        "DWS batch": MetadataValue.text(str(references.get("batch_id") or "none")),
+        "references": MetadataValue.json(dict(references)),
+    }
+    if result.reading:
+        values["answer read as"] = MetadataValue.text(result.reading)
+    if result.tokens_estimated:
+        values["tokens estimated"] = MetadataValue.bool(True)
+    if result.made_at is not None:
+        values["made at"] = MetadataValue.timestamp(result.made_at)
+    if trigger_job_id is not None:
+        values["trigger job"] = MetadataValue.int(trigger_job_id)
+    return values
+
+
+def data_version(result: Mapping[str, Any]) -> str:
+    """A version of the answer alone: two answers with the same words are the same data."""
+    answer = {key: value for key, value in result.items() if not key.startswith("_")}
+    return hashlib.sha256(json.dumps(answer, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def answer_markdown(result: Mapping[str, Any]) -> str:
+    """An answer as people read it: insights as a list, anything else as JSON."""
+    insights = result.get("insights")
+    if not insights:
+        return _fenced(json.dumps({k: v for k, v in result.items() if k[0] != "_"}, ensure_ascii=False, indent=2))
+    mark = {"good": "🟢", "bad": "🔴"}
+    return "\n".join(
+        f"{number}. {mark.get(item.get('tone', ''), '⚪')} **{_plain(item['title'])}**  \n   {_plain(item['body'])}"
+        for number, item in enumerate(insights, 1)
+    )
+
+
+def _plain(text: str) -> str:
+    # an answer is data: it must not become markup on an operator's page
+    escaped = text.replace("\\", "\\\\").replace("\n", " ")
+    for character in "`*_[]<>#|":
+        escaped = escaped.replace(character, "\\" + character)
+    return escaped
+
+
+def _fenced(text: str) -> str:
+    shown = text if len(text) <= PROMPT_LIMIT else text[:PROMPT_LIMIT] + "\n… (the rest is in the run log)"
+    return "~~~~json\n" + shown.replace("~~~~", "~ ~ ~ ~") + "\n~~~~"
+
+
+def _description(result: StepResult) -> str:
+    if result.outcome is Outcome.REUSED:
+        return f"{result.app} {result.target_id}: same prompt as before, answer reused, no call"
+    return f"{result.app} {result.target_id}: made by one call, {result.tokens_used:,} tokens"

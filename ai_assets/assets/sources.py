@@ -1,0 +1,56 @@
+"""What others own and we read: external assets, for lineage. Their data contract: docs/data-contract.md."""
+
+from __future__ import annotations
+
+from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
+
+from ai_assets.warehouse.sites import Batch
+
+DWS_FINANCE = AssetKey(["dws", "finance"])
+
+SOURCES = (
+    AssetSpec(
+        DWS_FINANCE,
+        group_name="warehouse",
+        kinds={"postgres"},
+        description="Daily finances of each site and area: dws.finance_area_daily, dws.finance_site_daily. "
+        "A materialization is a finished ETL batch (dws.etl_batch).",
+    ),
+    AssetSpec(
+        AssetKey(["dws", "settlements"]),
+        group_name="warehouse",
+        kinds={"postgres"},
+        description="Bills of members: dws.settlement",
+    ),
+    AssetSpec(
+        AssetKey(["biz", "members"]), group_name="venue", kinds={"postgres"}, description="Members: biz.members"
+    ),
+    AssetSpec(
+        AssetKey(["biz", "notes"]),
+        group_name="venue",
+        kinds={"postgres"},
+        description="Notes that staff wrote of members: biz.member_notes",
+    ),
+    AssetSpec(
+        AssetKey(["biz", "assistants"]),
+        group_name="venue",
+        kinds={"postgres"},
+        description="Assistants and their tasks: biz.assistants, biz.assistant_tasks",
+    ),
+)
+
+
+def batch_materialization(batch: Batch) -> AssetMaterialization:
+    """What the sensor reports when a site's ETL batch has finished."""
+    metadata: dict[str, MetadataValue[object]] = {
+        "site": MetadataValue.int(batch.site_id),
+        "batch": MetadataValue.text(batch.batch_id),
+        "business date": MetadataValue.text(batch.biz_date.isoformat()),
+    }
+    if batch.finished_at is not None:
+        metadata["finished at"] = MetadataValue.timestamp(batch.finished_at)
+    return AssetMaterialization(
+        DWS_FINANCE,
+        description=f"ETL batch {batch.batch_id} of site {batch.site_id} for {batch.biz_date}",
+        metadata=metadata,
+    )

@@ -1,0 +1,108 @@
+"""The trigger job of a site run: held while the run works, ended with it, whatever ends it.
+
+A run carries its job's id as the tag `ai/trigger_job`; one that a person started carries none. A job that was
+cancelled ends partial or failed; one whose process is killed is put right by the `dws_completed` sensor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ai_assets.chains.holding import Hold
+from ai_assets.chains.outcome import StepResult
+from ai_assets.errors import InputError
+from ai_assets.settings import load_settings
+from ai_assets.store import inbox
+from ai_assets.store.engine import reachable
+
+if TYPE_CHECKING:
+    from dagster import AssetExecutionContext
+    from sqlalchemy import Engine
+
+JOB_TAG = "ai/trigger_job"
+SITE_TAG = "ai/site"
+EVENT_TAG = "ai/event"
+ATTEMPT_TAG = "ai/attempt"
+
+
+@dataclass
+class JobOfRun:
+    """What the run knows of its trigger job; without one (`id` None) all of it does nothing."""
+
+    id: int | None = None
+    event_type: str | None = None
+    is_forced: bool = False
+    lost: threading.Event = field(default_factory=threading.Event)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    results: int = 0
+    status: str | None = None
+    error: str | None = None
+
+    def add(self, result: StepResult) -> None:
+        """Remember one step's result."""
+        if self.id is not None:
+            self.steps.append(result.as_step_result())
+            self.results += result.outcome.has_result
+
+    def ended(self, status: str, error: str | None) -> None:
+        """The chain came to its end: completed, partial or failed."""
+        self.status, self.error = status, error
+
+
+@contextmanager
+def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOfRun]:
+    """Claim the run's trigger job, hold it, and end it when the block ends.
+
+    Raises InputError where the job is not to be had: another run works on it, or it is not there.
+    """
+    tag = context.run.tags.get(JOB_TAG)
+    if not tag:
+        yield JobOfRun()
+        return
+    settings = load_settings()
+    job_id, owner = int(tag), f"run:{context.run.run_id}"
+    with reachable("claiming a trigger job"), engine.begin() as connection:
+        claimed = inbox.claim(
+            connection,
+            job_id,
+            owner=owner,
+            lease_s=settings.lease_s,
+            run_id=context.run.run_id,
+            # a re-execution of an ended run works on its job again
+            again=context.run.parent_run_id is not None,
+        )
+    if claimed is None:
+        raise InputError(f"trigger job {job_id} is not waiting for a run: see `ai-assets status`")
+    job = JobOfRun(claimed.id, claimed.event_type, claimed.is_forced)
+    with Hold(engine, job_id, owner=owner, lease_s=settings.lease_s, lost=job.lost):
+        try:
+            yield job
+        except BaseException as error:
+            if job.status is None:
+                job.ended("partial" if job.results else "failed", _why(error))
+            raise
+        finally:
+            _end(engine, owner, job)
+
+
+def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
+    with reachable("ending a trigger job"), engine.begin() as connection:
+        inbox.finish(
+            connection,
+            job.id or 0,
+            owner=owner,
+            status=job.status or "failed",
+            step_results=job.steps,
+            error=job.error,
+        )
+
+
+def _why(error: BaseException) -> str:
+    name = type(error).__name__
+    if name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
+        return "the run was cancelled"
+    return f"the run ended in {name}: {error}"

@@ -1,0 +1,1 @@
+"""Steps, and the chains they make. Knows no Dagster."""

@@ -1,0 +1,33 @@
+"""Whoever wants to follow a run in its own process: a progress bar. Nothing depends on being followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_assets.chains.outcome import StepResult
+    from ai_assets.chains.site import Cell
+
+    Observer = Callable[[Cell, StepResult], None]
+
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Call `observer` for each cell that ends inside the block, in this thread."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def tell(cell: Cell, result: StepResult) -> None:
+    """Tell the observer of this context, if there is one."""
+    observer = _observer.get()
+    if observer is not None:
+        observer(cell, result)

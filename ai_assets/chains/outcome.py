@@ -1,0 +1,88 @@
+"""What a step is asked to do, and what came of it. Plain values; not here: doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ai_assets.apps.base import App, Prompt, Subject
+
+
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    SUCCESS = "success"
+    REUSED = "reused"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the step gave a result, fresh or reused."""
+        return self in {Outcome.SUCCESS, Outcome.REUSED}
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Why a step runs."""
+
+    triggered_by: str = "admin_manual"
+    """The event's type in chains, admin_manual by hand; goes to the cache."""
+    trigger_type: str = "manual"
+    """event, batch or manual; goes to the run log, and decides the share of the rate."""
+    trigger_job_id: int | None = None
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """One app for one subject. `build` makes the prompt; if it raises, the step fails."""
+
+    app: App[Any]
+    subject: Subject
+    build: Callable[[], Prompt]
+    trigger: Trigger
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What came of a step. Tokens are counts, cost CNY, latency milliseconds of the call."""
+
+    app: str
+    subject: Subject
+    target_id: str
+    outcome: Outcome
+    reason: str | None = None
+    message: str | None = None
+    run_log_id: int | None = None
+    cache_id: int | None = None
+    made_at: datetime | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str = ""
+    references: Mapping[str, Any] = field(default_factory=dict)
+    reading: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_used: int = 0
+    tokens_estimated: bool = False
+    cost_cny: Decimal = Decimal(0)
+    latency_ms: int = 0
+    attempts: int = 0
+
+    def as_step_result(self) -> dict[str, Any]:
+        """The form kept in a trigger job's `step_results`."""
+        return {
+            "app": self.app,
+            "target_id": self.target_id,
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "message": self.message,
+            "run_log_id": self.run_log_id,
+            "cache_id": self.cache_id,
+        }

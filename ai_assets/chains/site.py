@@ -1,0 +1,197 @@
+"""The chain of `dws_completed`: a site's insights, cell by cell, side by side. Not here: one step, Dagster.
+
+A cell is site x time window x area. Area `all` goes to App2, the others to App2a.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ai_assets.apps import app2_finance, app2a_finance_area
+from ai_assets.apps.base import App, Prompt, Subject
+from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
+from ai_assets.chains.runtime import Runtime
+from ai_assets.chains.step import run_step
+from ai_assets.errors import AiAssetsError
+from ai_assets.store.engine import reachable
+from ai_assets.warehouse.areas import AREAS
+from ai_assets.warehouse.windows import WINDOWS
+
+if TYPE_CHECKING:
+    from ai_assets.warehouse.finance import SiteFinance
+
+CHAIN_MARGIN_S = 600.0
+"""What a site's chain may take beyond its steps' own time (behaviour.md, Chain time)."""
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One partition of `app2_finance`."""
+
+    site_id: int
+    area: str
+    window: str
+
+    @property
+    def subject(self) -> Subject:
+        """The cell as an app's subject."""
+        return Subject(site_id=self.site_id, window=self.window, area=self.area)
+
+    @property
+    def app(self) -> App[SiteFinance]:
+        """App2 for the whole site, App2a for one area."""
+        return app2_finance.APP if self.area == "all" else app2a_finance_area.APP
+
+
+def cells_of_site(site_id: int) -> list[Cell]:
+    """The 72 cells of a site in the order they are made: the whole site first, running windows first."""
+    windows = sorted(WINDOWS, key=lambda name: not name.startswith("this_"))
+    return [Cell(site_id, area, window) for area in AREAS for window in windows]
+
+
+@dataclass
+class CellsSummary:
+    """What a batch of cells came to."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    tokens: int = 0
+    cost_cny: Decimal = Decimal(0)
+    seconds: float = 0.0
+    failures: list[StepResult] = field(default_factory=list)
+    timed_out: bool = False
+
+    def add(self, result: StepResult) -> None:
+        """Count one result."""
+        self.outcomes[result.outcome] += 1
+        self.tokens += result.tokens_used
+        self.cost_cny += result.cost_cny
+        if not result.outcome.has_result:
+            self.failures.append(result)
+
+    @property
+    def made(self) -> int:
+        """Results that were made by a call."""
+        return self.outcomes[Outcome.SUCCESS]
+
+    @property
+    def reused(self) -> int:
+        """Results that stood already."""
+        return self.outcomes[Outcome.REUSED]
+
+    @property
+    def failed(self) -> int:
+        """Steps that gave no result: failed, timed out or refused."""
+        return len(self.failures)
+
+    @property
+    def status(self) -> str:
+        """The trigger job's status: completed, partial or failed."""
+        if self.timed_out or self.made + self.reused == 0:
+            return "failed"
+        return "partial" if self.failures else "completed"
+
+    def sentence(self) -> str:
+        """One line for people: counts, and the reasons by how often they came."""
+        line = f"{self.made} made, {self.reused} reused, {self.failed} failed"
+        reasons = Counter(result.reason or result.outcome.value for result in self.failures)
+        if reasons:
+            line += " (" + ", ".join(f"{reason} x {count}" for reason, count in reasons.most_common()) + ")"
+        return line
+
+
+class _Figures:
+    """Each site's figures, read once for all its cells, by whichever thread comes first."""
+
+    def __init__(self, runtime: Runtime, as_of: date | None) -> None:
+        self._runtime = runtime
+        self._as_of = as_of
+        self._locks: dict[int, threading.Lock] = {}
+        self._guard = threading.Lock()
+        self._read: dict[int, SiteFinance | AiAssetsError] = {}
+
+    def of(self, site_id: int) -> SiteFinance:
+        """The site's figures. Raises what reading them raised, for each of its cells alike."""
+        with self._guard:
+            lock = self._locks.setdefault(site_id, threading.Lock())
+        with lock:
+            if site_id not in self._read:
+                self._read[site_id] = self._load(site_id)
+            found = self._read[site_id]
+        if isinstance(found, AiAssetsError):
+            raise type(found)(str(found))
+        return found
+
+    def _load(self, site_id: int) -> SiteFinance | AiAssetsError:
+        from ai_assets.warehouse.finance import read_site_finance
+        from ai_assets.warehouse.sites import as_of_date, find_site
+
+        try:
+            with reachable("reading the warehouse"), self._runtime.engine.connect() as connection:
+                site = find_site(connection, site_id)
+                return read_site_finance(connection, site, as_of_date(connection, site_id, self._as_of))
+        except AiAssetsError as error:
+            return error
+
+
+def run_cells(
+    runtime: Runtime,
+    cells: Sequence[Cell],
+    *,
+    trigger: Trigger,
+    as_of: date | None,
+    concurrency: int | None = None,
+    on_result: Callable[[Cell, StepResult], None],
+    cancelled: threading.Event | None = None,
+    on_tick: Callable[[], None] | None = None,
+) -> CellsSummary:
+    """Make the cells, at most `concurrency` at once; `on_result` is called in this thread as each ends.
+
+    One cell's trouble never stops the others. Each has the step's time, all together that of their number
+    plus CHAIN_MARGIN_S; what is not done by then fails with `chain_timeout`. If `on_result`, `on_tick` (called
+    about once a second) or an interrupt raises, no cell begins any more, calls in flight are given up, and the
+    exception goes on when all threads have ended.
+    """
+    figures = _Figures(runtime, as_of)
+    cancelled = cancelled or threading.Event()
+    summary = CellsSummary()
+    began = time.monotonic()
+    ends = began + len(cells) * runtime.step_timeout_s + CHAIN_MARGIN_S
+
+    def make(cell: Cell) -> StepResult:
+        request = StepRequest(cell.app, cell.subject, lambda: _build(figures, cell), trigger)
+        return run_step(runtime, request, cancelled)
+
+    with ThreadPoolExecutor(min(concurrency or runtime.concurrency, max(1, len(cells)))) as pool:
+        running = {pool.submit(make, cell): cell for cell in cells}
+        left = set(running)
+        try:
+            while left:
+                done, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in done:
+                    result = future.result()
+                    summary.add(result)
+                    on_result(running[future], result)
+                if on_tick is not None:
+                    on_tick()
+                if time.monotonic() > ends and not summary.timed_out:
+                    summary.timed_out = True
+                    cancelled.set()
+        except BaseException:
+            cancelled.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _build(figures: _Figures, cell: Cell) -> Prompt:
+    return cell.app.build(figures.of(cell.site_id), cell.subject)
+

@@ -1,0 +1,142 @@
+"""`ai-assets up` and `ai-assets demo`: everything on one machine, until Ctrl-C.
+
+`up` serves what is there; `demo` first loads the venue sample and makes its insights. Without a key both use
+the simulator, and say so.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from subprocess import PIPE
+from types import FrameType
+
+import click
+
+from ai_assets.cli import database, environment
+from ai_assets.cli.context import Context
+from ai_assets.cli.prewarm import print_table, run_prewarm
+from ai_assets.cli.processes import Children, require_free_port, script
+from ai_assets.errors import AiAssetsError
+
+SIMULATOR_LATENCY = "0.2-0.8"
+UI_READY_S = 120.0
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI on 127.0.0.1.")
+@click.pass_obj
+def up(context: Context, port: int) -> None:
+    """Serve everything: Postgres, simulator without a key, Dagster web server and daemon, until Ctrl-C."""
+    require_free_port(port, "the Dagster UI")
+    with _ground(context) as children:
+        _serve(children, port)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the summary.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI on 127.0.0.1.")
+@click.option("--sites", default=3, show_default=True, help="Sites of the venue sample.")
+@click.option("--days", default=400, show_default=True, help="Days of the venue sample.")
+@click.pass_obj
+def demo(context: Context, once: bool, port: int, sites: int, days: int) -> int:
+    """Load the venue sample, make its insights, and serve the Dagster UI until Ctrl-C."""
+    from ai_assets.samples.venue import last_finished_day, load_venue
+
+    if not once:
+        require_free_port(port, "the Dagster UI")
+    with _ground(context) as children:
+        end = last_finished_day(datetime.now(UTC))
+        click.echo(f"loading the venue sample: {sites} sites, {days} days to {end}")
+        loaded = load_venue(context.engine(), sites=sites, days=days, end=end)
+        outcomes = run_prewarm(context, loaded.sites, as_of=None, forced=False)
+        print_table(outcomes)
+        failed = not all(outcome.ok for outcome in outcomes)
+        if not once:
+            _serve(children, port)
+        return 1 if failed else 0
+
+
+@contextmanager
+def _ground(context: Context) -> Iterator[Children]:
+    """Postgres, tables and DashScope (or the simulator), with the environment set; all of it ends after."""
+    from ai_assets.store import embedded
+
+    # a polite kill ends everything as Ctrl-C does
+    signal.signal(signal.SIGTERM, _interrupt)
+    settings = context.settings
+    ours = not settings.database_url.get_secret_value() and embedded.running(settings.home) is None
+    try:
+        with Children(settings.home / "logs") as children:
+            database.start(context)
+            database.migrate(context)
+            if not settings.dashscope_api_key.get_secret_value() and not settings.dashscope_is_loopback:
+                _use_simulator(children)
+            environment.apply(environment.variables(context.settings, context.database_url))
+            try:
+                yield children
+            except KeyboardInterrupt:
+                click.echo("\nstopping …")
+    finally:
+        if ours:
+            embedded.stop(settings.home)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _use_simulator(children: Children) -> None:
+    command = [script("ai-assets"), "simulate", "--port", "0", "--latency", SIMULATOR_LATENCY]
+    child = children.start("simulator", command, stdout=PIPE)
+    assert child.process.stdout is not None  # noqa: S101  # it is a pipe
+    line = child.process.stdout.readline()
+    base_url = next((word for word in line.split() if word.startswith("http://127.0.0.1")), "")
+    if not base_url:
+        raise AiAssetsError(f"the simulator did not start; see {child.log}:\n{child.tail()}")
+    values = environment.simulator_variables(base_url)
+    environment.apply(values)
+    widened = ", ".join(f"{name}={values[name]}" for name in environment.DEMO_LIMITS if name in values)
+    click.echo(f"no DASHSCOPE_API_KEY: using the simulator at {base_url}, which costs nothing")
+    if widened:
+        click.echo(f"limits widened for the simulator: {widened}")
+
+
+def _serve(children: Children, port: int) -> None:
+    from ai_assets.settings import CHECKOUT
+
+    command = [script("dagster"), "dev", "-w", str(CHECKOUT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    child = children.start("dagster", command)
+    address = f"http://127.0.0.1:{port}"
+    click.echo(f"starting Dagster (log: {child.log}) …")
+    _wait_until_ready(address, lambda: child.process.poll() is None)
+    click.echo(
+        f"\nDagster UI: {address}\n"
+        f"  assets and their lineage   {address}/asset-groups\n"
+        f"  insights, area x time      {address}/assets/app2_finance?view=partitions\n"
+        f"  runs                       {address}/runs\n"
+        f"  sensors and schedules      {address}/automation\n"
+        "Try: click a cell of app2_finance, read its prompt and answer, press Materialize.\n"
+        "Send an ETL batch's event:   ai-assets fire dws_completed --site 1001 --forced\n"
+        "Ctrl-C stops everything."
+    )
+    sys.stdout.flush()
+    children.watch()
+
+
+def _wait_until_ready(address: str, alive: object) -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=UI_READY_S)
+    while datetime.now(UTC) < ends and callable(alive) and alive():
+        try:
+            with urllib.request.urlopen(f"{address}/server_info", timeout=2) as answer:  # noqa: S310  # loopback
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise AiAssetsError(f"the Dagster UI did not come up at {address} within {UI_READY_S:.0f} s")

@@ -1,0 +1,58 @@
+"""`ai-assets fire`: send an event by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from ai_assets.cli.context import Context
+
+
+@click.command()
+@click.argument("event")
+@click.option("--site", type=int, help="Site id.")
+@click.option("--member", type=int, help="Member id.")
+@click.option("--assistant", type=int, help="Assistant id; goes into the payload.")
+@click.option("--payload", default="{}", help="JSON object.")
+@click.option("--forced", is_flag=True, help="Run it though it is a duplicate, and make new answers.")
+@click.pass_obj
+def fire(
+    context: Context,
+    event: str,
+    site: int | None,
+    member: int | None,
+    assistant: int | None,
+    payload: str,
+    forced: bool,
+) -> int:
+    """Send EVENT; prints its trigger job id. Exit 1 where the event was recorded as failed."""
+    from ai_assets.store import inbox
+    from ai_assets.store.engine import reachable
+
+    content = _object(payload)
+    if assistant is not None:
+        content["assistant_id"] = assistant
+    with reachable("sending an event"), context.engine(1).begin() as connection:
+        job_id = inbox.fire(
+            connection, event, site_id=site, member_id=member, payload=content, is_forced=forced
+        )
+        job = inbox.job(connection, job_id)
+    click.echo(job_id)
+    if job is not None and job.status == "failed":
+        click.echo(f"recorded, but it cannot run: {job.error_message}", err=True)
+        return 1
+    if job is not None and job.status == "duplicate":
+        click.echo(f"a duplicate of trigger job {job.duplicate_of}: not run", err=True)
+    return 0
+
+
+def _object(payload: str) -> dict[str, Any]:
+    try:
+        content = json.loads(payload)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--payload") from None
+    if not isinstance(content, dict):
+        raise click.BadParameter("not a JSON object", param_hint="--payload")
+    return content

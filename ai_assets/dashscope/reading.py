@@ -1,0 +1,168 @@
+"""Reading an app's answer: the JSON object in a text, held against the app's schema.
+
+Strict JSON first, then the object as it stands between fences or prose, then mended (`repair`); the schema is
+asked after each, and the result says which it was. Bounded in time and memory for any text.
+
+Here: the order of these and what is refused. Not here: the schemas (`ai_assets.apps`), whether what the
+answer says is true. The raw text belongs in the run log whatever comes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import pydantic
+
+from ai_assets.dashscope.clean import Cleaner
+from ai_assets.dashscope.failure import one_line
+from ai_assets.dashscope.repair import NotMendedError, repair
+from ai_assets.dashscope.spans import DEEPEST, Span, nests_deeper, object_spans
+from ai_assets.errors import PermanentError
+
+MOST_BYTES = 1_000_000
+_MOST_REPAIRS = 3
+_LONGEST_NUMBER = 400
+
+How = Literal["strict", "fenced", "repaired"]
+
+
+class UnreadableAnswerError(PermanentError):
+    """The answer cannot be read; the message says what and where, in one line."""
+
+    reason = "unreadable_answer"
+
+
+class NotJsonError(UnreadableAnswerError):
+    """The answer holds no JSON object that can be read."""
+
+    reason = "not_json"
+
+
+class SchemaMismatchError(UnreadableAnswerError):
+    """The answer is a JSON object, but not the one its app must give."""
+
+    reason = "schema"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An answer that fits its schema, as JSON values; `how` it was read; what was `mended`, for people."""
+
+    answer: dict[str, Any]
+    how: How
+    mended: tuple[str, ...]
+
+
+def read_answer(text: str, schema: type[pydantic.BaseModel]) -> Reading:
+    """The object in `text` that fits `schema`, with the schema's defaults filled in.
+
+    Keys that the schema does not name are kept where it is configured with `extra="allow"`. Control
+    characters (but line feed and tab) and lone surrogates are taken out of every string, and noted. Raises
+    NotJsonError (reason "not_json") or SchemaMismatchError (reason "schema").
+    """
+    size = len(text) if len(text) > MOST_BYTES else len(text.encode("utf-8", "replace"))
+    if size > MOST_BYTES:
+        raise NotJsonError(f"the answer is too long: {size:,} bytes, at most {MOST_BYTES:,} are read")
+    body = text.strip().removeprefix("\ufeff").strip()
+    whole = _parse(body)
+    if isinstance(whole, dict):
+        return _fit(whole, schema, "strict", ())
+    spans = object_spans(body)
+    if not spans:
+        raise NotJsonError(f"the answer is not JSON: it holds no object: {one_line(body, 60)!r}")
+    if any(body[one.end : other.start].strip() == "," for one, other in pairwise(spans)):
+        raise NotJsonError("the answer is a list of several objects, and not one object")
+    return _read_spans(body, spans, schema)
+
+
+def _read_spans(body: str, spans: list[Span], schema: type[pydantic.BaseModel]) -> Reading:
+    """The longest object that fits; those that parse go before those to be mended."""
+    longest_first = sorted(spans, key=lambda span: span.start - span.end)
+    problem: UnreadableAnswerError | None = None
+    broken: list[Span] = []
+    for span in longest_first:
+        value = _parse(body[span.start : span.end]) if span.closed else None
+        if not isinstance(value, dict):
+            broken.append(span)
+            continue
+        fitted = _try(value, schema, "fenced", _surroundings(body, span))
+        if isinstance(fitted, Reading):
+            return fitted
+        problem = problem or fitted
+    for span in broken[:_MOST_REPAIRS]:
+        try:
+            value, notes = repair(body[span.start : span.end])
+        except NotMendedError as exc:
+            problem = problem or NotJsonError(f"the answer is not JSON: {exc}")
+            continue
+        cut = () if span.closed else ("the answer has no proper end",)
+        fitted = _try(value, schema, "repaired", notes + cut)
+        if isinstance(fitted, Reading):
+            return fitted
+        problem = problem or fitted
+    raise problem or NotJsonError("the answer is not JSON")
+
+
+def _surroundings(body: str, span: Span) -> tuple[str, ...]:
+    if body[: span.start].rstrip().lower().endswith(("```", "```json")):
+        return ("taken out of a code fence",)
+    return ("taken out of the text around it",)
+
+
+def _try(
+    value: dict[str, Any], schema: type[pydantic.BaseModel], how: How, notes: tuple[str, ...]
+) -> Reading | UnreadableAnswerError:
+    try:
+        return _fit(value, schema, how, notes)
+    except UnreadableAnswerError as exc:
+        return exc
+
+
+def _fit(
+    value: dict[str, Any], schema: type[pydantic.BaseModel], how: How, notes: tuple[str, ...]
+) -> Reading:
+    if nests_deeper(value, DEEPEST):
+        raise NotJsonError(f"the answer nests deeper than {DEEPEST} levels")
+    cleaner = Cleaner()
+    cleaned = cleaner.clean(value)
+    problem = ""
+    try:
+        answer = schema.model_validate(cleaned).model_dump(mode="json")
+        json.dumps(answer, allow_nan=False)
+    except pydantic.ValidationError as exc:
+        problem = _what_and_where(exc)
+    except ValueError as exc:  # a field's own type may make NaN of a string
+        problem = str(exc)
+    if problem:
+        raise SchemaMismatchError(one_line(f"the answer breaks its schema: {problem}", 300))
+    return Reading(answer, how, notes + cleaner.notes())
+
+
+def _what_and_where(error: pydantic.ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in found[:3]]
+    more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+    return "; ".join(lines) + more
+
+
+def _parse(text: str) -> Any:
+    """Strict JSON; None for anything else (null itself is no answer either)."""
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):  # ValueError: also a number of more digits than Python reads
+        return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+    if not math.isfinite(number):
+        raise ValueError(digits[:40])
+    return number

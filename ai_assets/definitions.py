@@ -1,0 +1,43 @@
+"""The code location. Importing it opens no connection, reads no file and calls no service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import Definitions, EnvVar
+
+from ai_assets.assets.finance import ASSETS as FINANCE_ASSETS
+from ai_assets.assets.sources import SOURCES
+from ai_assets.jobs import JOBS
+from ai_assets.resources.dashscope import DashScopeResource
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.guard import GuardResource
+from ai_assets.schedules import SCHEDULES
+from ai_assets.sensors.dws_completed import dws_completed
+from ai_assets.settings import load_settings
+
+
+def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions:
+    """The definitions with the environment's resources, or with others in their place (tests, tools).
+
+    Raises ConfigurationError where a setting is wrong; secrets are read only when a run needs them.
+    """
+    settings = load_settings()
+    resources: dict[str, Any] = {
+        "database": DatabaseResource(url=EnvVar("AI_DATABASE_URL")),
+        "dashscope": DashScopeResource(
+            api_key=EnvVar("DASHSCOPE_API_KEY"), **DashScopeResource.fields_from(settings)
+        ),
+        "guard": GuardResource.from_settings(settings),
+    }
+    return Definitions(
+        assets=[*SOURCES, *FINANCE_ASSETS],
+        jobs=JOBS,
+        sensors=[dws_completed],
+        schedules=SCHEDULES,
+        resources={**resources, **(overrides or {})},
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,261 @@
+"""The guarded door: ask for admission, take a place for a retry, settle what a call came to.
+
+Here: the Python side of `biz.ai_admit`, `biz.ai_take_place` and `biz.ai_settle`, and waiting one's turn.
+Not here: the rules (SQL, see `ai_assets.guard.limits`), the call itself, alerts.
+Order (behaviour.md, A step): target in flight → memo → circuit breaker → rate limit → token budget.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from ai_assets.errors import AiAssetsError
+from ai_assets.guard.limits import GuardLimits
+from ai_assets.store.engine import reachable
+
+_ADMIT = text(
+    """
+    select * from biz.ai_admit(:app, :site, :target, :member, :job, :trigger, :prompt, :hash, :forced, :batch,
+        :pending, :wait_s, :lease_s, cast(:limits as jsonb))
+    """
+)
+_TAKE_PLACE = text("select biz.ai_take_place(:site, :batch, cast(:limits as jsonb))")
+_SETTLE = text(
+    """
+    select * from biz.ai_settle(:lease, :effect, :reason, :tokens, :cooldown_s, cast(:apps as text[]),
+        cast(:limits as jsonb))
+    """
+)
+_HOLD = text("select id from biz.ai_leases where id = :id for update")
+_DROP_PENDING = text("delete from biz.ai_run_logs where id = :id and status = 'pending'")
+
+SINGLE_FLIGHT_POLL_S = 0.25
+"""How often a second call for a target looks whether the first has ended."""
+
+
+class GuardRefusal(AiAssetsError):
+    """The guard refused a call; `reason` is circuit_open, rate_limited or budget_exceeded:<which>."""
+
+    def __init__(self, reason: str, run_log_id: int, message: str) -> None:
+        super().__init__(message)
+        self.refusal = reason
+        self.run_log_id = run_log_id
+
+
+class AdmissionCancelledError(AiAssetsError):
+    """The run was cancelled while the call waited for its turn; nothing was spent."""
+
+    reason = "cancelled"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that asks to be admitted."""
+
+    app: str
+    cache_type: str
+    site_id: int
+    target_id: str
+    prompt: str
+    prompt_hash: str
+    trigger_type: str
+    """event, batch or manual; a batch may use only its share of the rate and waits longer."""
+    member_id: int | None = None
+    trigger_job_id: int | None = None
+    forced: bool = False
+    lease_s: float = 185.0
+
+    @property
+    def batch(self) -> bool:
+        """Whether the call is part of a batch, and so leaves room for live ones."""
+        return self.trigger_type == "batch"
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A call that may be made: its lease, its row in the run log, and what was reserved for it."""
+
+    lease_id: int
+    run_log_id: int
+    reserved_tokens: int
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """The newest cached result has the same prompt: no call is needed."""
+
+    cache_id: int
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What settling came to. `settled` false: the lease was taken over, and nothing may be written."""
+
+    settled: bool
+    charged_tokens: int
+    opened: tuple[str, ...]
+    """Apps whose breaker this outcome opened."""
+
+
+class Guard:
+    """Admission on Postgres. Thread-safe: it keeps nothing between calls.
+
+    `pause(seconds, cancelled)` waits and says whether the run was cancelled meanwhile.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        limits: GuardLimits,
+        *,
+        apps: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float, threading.Event], bool] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.limits = limits
+        self._engine = engine
+        self._apps = apps
+        self._clock = clock
+        self._pause = pause or (lambda seconds, cancelled: cancelled.wait(seconds))
+        self._jitter = jitter
+
+    def admit(self, call: Call, cancelled: threading.Event) -> Admission | Reuse:
+        """Wait for the target to be free and for a turn in the rate; returns at once where neither is needed.
+
+        Raises GuardRefusal, AdmissionCancelledError, or DatabaseUnavailableError (fail closed).
+        """
+        patience_ends = self._clock() + self.limits.wait_s(batch=call.batch)
+        pending: int | None = None
+        while True:
+            row = self._ask(call, pending, max(0.0, patience_ends - self._clock()))
+            match row["verdict"]:
+                case "admitted":
+                    return Admission(row["lease_id"], row["run_log_id"], row["estimate"])
+                case "reuse":
+                    return Reuse(row["cache_id"])
+                case "refused":
+                    raise GuardRefusal(row["reason"], row["run_log_id"], self._refusal(call, row))
+                case "again":
+                    continue
+                case "wait":
+                    pending = row["run_log_id"]
+                    # waiters of one site would all wake at the same instant
+                    seconds = row["retry_after_s"] + 0.05 * self._jitter()
+                case _:
+                    seconds = min(SINGLE_FLIGHT_POLL_S, row["retry_after_s"] + 0.01)
+            if self._pause(seconds, cancelled):
+                self._drop(pending)
+                raise AdmissionCancelledError
+
+    def take_place(self, call: Call, remaining_s: float, cancelled: threading.Event) -> None:
+        """A place in the rate for one more HTTP attempt of an admitted call, within `remaining_s`.
+
+        Raises GuardRefusal's reason as AiAssetsError where no place comes free in time.
+        """
+        ends = self._clock() + remaining_s
+        while True:
+            with reachable("a place for a retry"), self._autocommit() as connection:
+                wait_s = float(
+                    connection.execute(
+                        _TAKE_PLACE, {"site": call.site_id, "batch": call.batch, "limits": self._limits(call)}
+                    ).scalar_one()
+                )
+            if wait_s == 0:
+                return
+            if wait_s > ends - self._clock():
+                raise AiAssetsError(f"no place in the rate of site {call.site_id} for a retry within the time")
+            if self._pause(wait_s + 0.05 * self._jitter(), cancelled):
+                raise AdmissionCancelledError
+
+    def holds(self, connection: Connection, admission: Admission) -> bool:
+        """Whether the lease is still this call's; keeps it so until the caller's transaction ends."""
+        return connection.execute(_HOLD, {"id": admission.lease_id}).first() is not None
+
+    def settle(
+        self,
+        connection: Connection,
+        admission: Admission,
+        *,
+        effect: str,
+        reason: str = "",
+        tokens: int | None,
+        cooldown_s: float | None = None,
+    ) -> Settlement:
+        """Settle inside the caller's transaction, as its last statement.
+
+        `effect` is passed, counts, neutral, opens, hard_stop or cooldown; `tokens` None charges the estimate.
+        """
+        row = (
+            connection.execute(
+                _SETTLE,
+                {
+                    "lease": admission.lease_id,
+                    "effect": effect,
+                    "reason": reason,
+                    "tokens": tokens,
+                    "cooldown_s": cooldown_s,
+                    "apps": list(self._apps),
+                    "limits": json.dumps(self.limits.as_json()),
+                },
+            )
+            .mappings()
+            .one()
+        )
+        return Settlement(row["settled"], row["charged"] or 0, tuple(row["opened"] or ()))
+
+    def _ask(self, call: Call, pending: int | None, wait_s: float) -> dict[str, Any]:
+        parameters = {
+            "app": call.app,
+            "site": call.site_id,
+            "target": call.target_id,
+            "member": call.member_id,
+            "job": call.trigger_job_id,
+            "trigger": call.trigger_type,
+            "prompt": call.prompt,
+            "hash": call.prompt_hash,
+            "forced": call.forced,
+            "batch": call.batch,
+            "pending": pending,
+            "wait_s": wait_s,
+            "lease_s": call.lease_s,
+            "limits": self._limits(call),
+        }
+        with reachable("asking the guard"), self._autocommit() as connection:
+            return dict(connection.execute(_ADMIT, parameters).mappings().one())
+
+    def _limits(self, call: Call) -> str:
+        return json.dumps({**self.limits.as_json(), "cache_type": call.cache_type})
+
+    def _autocommit(self) -> Connection:
+        # one statement, one transaction, one round trip
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def _drop(self, pending: int | None) -> None:
+        if pending is not None:
+            with reachable("giving a turn back"), self._autocommit() as connection:
+                connection.execute(_DROP_PENDING, {"id": pending})
+
+    def _refusal(self, call: Call, row: dict[str, Any]) -> str:
+        where = f"{call.app} of site {call.site_id} ({call.target_id})"
+        match row["reason"]:
+            case "circuit_open":
+                return f"circuit_open: {where} was not called, its app failed too often; see `ai-assets status`"
+            case "rate_limited":
+                return (
+                    f"rate_limited: {where} found no free place in the rate; the next comes in "
+                    f"{row['retry_after_s']:.0f} s, more than it may wait (AI_RATE_PER_MINUTE)"
+                )
+            case reason:
+                return (
+                    f"{reason}: {where} would need {row['estimate']:,} tokens, more than the budget has left "
+                    "(AI_DAILY_TOKENS, AI_MONTHLY_TOKENS, AI_SITE_DAILY_TOKENS)"
+                )

@@ -1,0 +1,80 @@
+"""Jobs: what can be run as a whole. Not here: when (schedules, sensors), assets."""
+
+# no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
+from dagster import AssetSelection, Failure, MetadataValue, OpExecutionContext, define_asset_job, job, op
+
+from ai_assets.errors import AiAssetsError
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.store import inbox, upkeep
+from ai_assets.store.engine import first_line, reachable
+from ai_assets.warehouse import sites
+
+# the inbox retries, not Dagster: a failed cell ends its job's matter
+NO_RETRIES = {"dagster/max_retries": "0"}
+
+site_insights = define_asset_job(
+    "site_insights",
+    selection=AssetSelection.assets("app2_finance"),
+    description="Finance insights: one cell, a box of cells, or a site's 72.",
+    tags=NO_RETRIES,
+)
+
+
+@op(description="Send a dws_completed event for each active site, with its newest batch.")
+def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource) -> None:
+    """One event a site; what was made already is a duplicate and costs nothing. One site's trouble stops none."""
+    jobs: dict[int, int] = {}
+    failures: dict[int, str] = {}
+    try:
+        engine = database.engine(pool_size=1)
+        with reachable("reading the active sites"), engine.connect() as connection:
+            active = sites.active_sites(connection)
+    except AiAssetsError as error:
+        raise Failure(str(error), allow_retries=False) from error
+    for site in active:
+        try:
+            with reachable("sending an event"), engine.begin() as connection:
+                jobs[site.site_id] = inbox.fire(connection, "dws_completed", site_id=site.site_id)
+        except Exception as error:
+            context.log.exception(f"site {site.site_id}: no event could be sent")
+            failures[site.site_id] = first_line(error)
+    engine.dispose()
+    context.add_output_metadata(
+        {
+            "sites": MetadataValue.int(len(active)),
+            "trigger jobs": MetadataValue.json({str(site): number for site, number in jobs.items()}),
+        }
+    )
+    if failures:
+        raise Failure(f"no event for sites {failures}", allow_retries=False)
+
+
+@job(
+    description="Every day: an event for each active site. The dws_completed sensor starts their runs.",
+    tags=NO_RETRIES,
+)
+def daily_prewarm() -> None:
+    """See send_prewarm_events."""
+    send_prewarm_events()
+
+
+@op(description="Settle leases whose holders died, and remove guard state that no longer matters.")
+def sweep_guard_state(context: OpExecutionContext, database: DatabaseResource) -> None:
+    """What was swept is on the output."""
+    try:
+        engine = database.engine(pool_size=1)
+        with reachable("sweeping"):
+            swept = upkeep.sweep(engine)
+    except AiAssetsError as error:
+        raise Failure(str(error), allow_retries=False) from error
+    engine.dispose()
+    context.add_output_metadata({what: MetadataValue.int(count) for what, count in swept.items()})
+
+
+@job(description="Every night: upkeep of the guard's state.", tags=NO_RETRIES)
+def housekeeping() -> None:
+    """See sweep_guard_state."""
+    sweep_guard_state()
+
+
+JOBS = [site_insights, daily_prewarm, housekeeping]

@@ -1,0 +1,46 @@
+"""DashScope as a Dagster resource: which service, which apps, how long a call may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster import ConfigurableResource
+from pydantic import Field, SecretStr
+
+from ai_assets.apps.catalog import CATALOG
+from ai_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from ai_assets.dashscope.client import DashScopeClient
+
+
+class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
+    """The client's settings. The key is a secret: give it as an EnvVar."""
+
+    api_key: str = Field(description="Key of the account (DASHSCOPE_API_KEY); any text where the URL is loopback")
+    base_url: str = Field(description="Base URL, ends in /api/v1 (DASHSCOPE_BASE_URL)")
+    workspace: str = Field("", description="Workspace id; empty: the default one")
+    app_ids: dict[str, str] = Field(description="DashScope app id by app name; empty where it is not set")
+    step_timeout_s: float = Field(180.0, gt=0, le=3600, description="Seconds one call may take in all")
+    concurrency: int = Field(16, ge=1, le=256, description="Calls side by side in one run")
+    prices: dict[str, list[float]] = Field(description="CNY per 1,000 tokens [in, out] by model")
+
+    @staticmethod
+    def fields_from(settings: Settings) -> dict[str, object]:
+        """What the environment sets, without the key."""
+        return {
+            "base_url": settings.dashscope_base_url,
+            "workspace": settings.dashscope_workspace,
+            "app_ids": {name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
+            "step_timeout_s": settings.step_timeout_s,
+            "concurrency": settings.concurrency,
+            "prices": {model: [float(amount) for amount in price] for model, price in settings.prices.items()},
+        }
+
+    def client(self, pool_size: int) -> DashScopeClient:
+        """A client with its own connections; close it."""
+        from ai_assets.dashscope.client import DashScopeClient
+
+        return DashScopeClient(
+            api_key=SecretStr(self.api_key), base_url=self.base_url, workspace=self.workspace, pool_size=pool_size
+        )

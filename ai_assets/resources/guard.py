@@ -1,0 +1,53 @@
+"""The guard's limits as a Dagster resource, so that they show and can be changed in the launchpad."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from dagster import ConfigurableResource
+from pydantic import Field
+
+from ai_assets.apps.catalog import CATALOG
+from ai_assets.guard.limits import GuardLimits
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from ai_assets.guard.admission import Guard
+    from ai_assets.settings import Settings
+
+
+class GuardResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
+    """Circuit breaker → rate limit → token budget. State is in Postgres; these are the limits."""
+
+    timezone: str = Field("Asia/Shanghai", description="IANA zone in which budget days turn")
+    rate_per_minute: int = Field(60, ge=1, le=1_000_000, description="Calls per minute and site")
+    batch_rate_share: float = Field(0.7, gt=0, le=1, description="Share of the rate that batches may use")
+    admission_wait_s: float = Field(30.0, ge=0, le=3600, description="Seconds a live call waits for its turn")
+    batch_admission_wait_s: float = Field(600.0, ge=0, le=14_400, description="Seconds a batch call waits")
+    daily_tokens: int | None = Field(None, ge=1, description="Tokens a day, all sites; none: no limit")
+    monthly_tokens: int | None = Field(None, ge=1, description="Tokens a month, all sites; none: no limit")
+    site_daily_tokens: int | None = Field(None, ge=1, description="Tokens a day for each site; none: no limit")
+    breaker_window_s: float = Field(300.0, ge=1, description="Seconds the failure share is counted over")
+    breaker_min_calls: int = Field(5, ge=1, description="Calls needed before the breaker may open")
+    breaker_failure_share: float = Field(0.5, gt=0, le=1, description="Share of failures that opens it")
+    breaker_open_s: float = Field(60.0, gt=0, description="Seconds it stays open at first")
+    breaker_open_max_s: float = Field(900.0, gt=0, description="Seconds it stays open at most")
+    breaker_probes: int = Field(2, ge=1, description="Probes let through when half-open")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> GuardResource:
+        """The limits that the environment sets."""
+        limits = GuardLimits.from_settings(settings)
+        return cls(**limits.as_json())
+
+    def limits(self) -> GuardLimits:
+        """The limits as the core takes them."""
+        return GuardLimits(**{field.name: getattr(self, field.name) for field in fields(GuardLimits)})
+
+    def guard(self, engine: Engine) -> Guard:
+        """The guard on this database."""
+        from ai_assets.guard.admission import Guard
+
+        return Guard(engine, self.limits(), apps=tuple(CATALOG))

@@ -1,0 +1,35 @@
+"""The three resources put together: what the core's steps run on. Not here: the resources themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_assets.chains.runtime import Runtime
+    from ai_assets.resources.dashscope import DashScopeResource
+    from ai_assets.resources.database import DatabaseResource
+    from ai_assets.resources.guard import GuardResource
+
+
+@contextmanager
+def runtime(
+    database: DatabaseResource, dashscope: DashScopeResource, guard: GuardResource, *, concurrency: int | None
+) -> Iterator[Runtime]:
+    """A runtime for one run, closed at its end. Raises what connecting raises."""
+    from ai_assets.chains.runtime import Runtime
+
+    width = concurrency or dashscope.concurrency
+    engine = database.engine(pool_size=width + 4)
+    with Runtime(
+        engine=engine,
+        guard=guard.guard(engine),
+        client=dashscope.client(pool_size=width),
+        app_ids=dashscope.app_ids,
+        step_timeout_s=dashscope.step_timeout_s,
+        concurrency=width,
+        prices={model: (Decimal(str(price[0])), Decimal(str(price[1]))) for model, price in dashscope.prices.items()},
+    ) as made:
+        yield made

@@ -1,0 +1,1 @@
+"""Data to work on without a real warehouse: a generated venue, and real retail data."""

@@ -1,0 +1,247 @@
+"""Every setting, once: its environment name, unit, bounds and safe default.
+
+Here: reading the environment and checking it. Not here: anything that opens a connection or a file; the
+resolved database URL of the embedded Postgres is `ai_assets.store.embedded`'s matter.
+Source of the names: the settings section of the design contract; docs/settings.md is printed from this class.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ai_assets.errors import ConfigurationError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Tokens = Annotated[int, Field(ge=1, le=10**15)]
+
+
+class Settings(BaseSettings):
+    """The whole configuration; see each field. Raises ConfigurationError from `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="AI_DATABASE_URL",
+        description="Postgres of the results, postgresql+psycopg2://…; empty: an embedded one under AI_HOME",
+    )
+    home: Path = Field(
+        CHECKOUT / "var",
+        validation_alias="AI_HOME",
+        description="Folder for the embedded Postgres, logs and Dagster's artifacts",
+    )
+
+    dashscope_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias="DASHSCOPE_API_KEY", description="Key of the DashScope account; secret"
+    )
+    dashscope_base_url: str = Field(
+        "https://dashscope.aliyuncs.com/api/v1",
+        validation_alias="DASHSCOPE_BASE_URL",
+        description="Base URL of DashScope, ends in /api/v1",
+    )
+    dashscope_workspace: str = Field(
+        "", validation_alias="DASHSCOPE_WORKSPACE", description="DashScope workspace id; empty: the default one"
+    )
+
+    app_id_2_finance: str = Field("", validation_alias="AI_APP_ID_2_FINANCE", description="App id of App2")
+    app_id_2a_finance_area: str = Field(
+        "", validation_alias="AI_APP_ID_2A_FINANCE_AREA", description="App id of App2a"
+    )
+    app_id_3_clue: str = Field("", validation_alias="AI_APP_ID_3_CLUE", description="App id of App3")
+    app_id_4_analysis: str = Field("", validation_alias="AI_APP_ID_4_ANALYSIS", description="App id of App4")
+    app_id_5_tactics: str = Field("", validation_alias="AI_APP_ID_5_TACTICS", description="App id of App5")
+    app_id_6_note: str = Field("", validation_alias="AI_APP_ID_6_NOTE", description="App id of App6")
+    app_id_7_customer: str = Field("", validation_alias="AI_APP_ID_7_CUSTOMER", description="App id of App7")
+    app_id_8_consolidate: str = Field(
+        "", validation_alias="AI_APP_ID_8_CONSOLIDATE", description="App id of App8"
+    )
+
+    step_timeout_s: float = Field(
+        180.0, validation_alias="AI_STEP_TIMEOUT_S", gt=0, le=3600, description="Seconds one call may take in all"
+    )
+    concurrency: int = Field(
+        16, validation_alias="AI_CONCURRENCY", ge=1, le=256, description="Calls side by side in one run"
+    )
+    timezone: str = Field(
+        "Asia/Shanghai", validation_alias="AI_TIMEZONE", description="IANA zone in which budget days turn"
+    )
+
+    rate_per_minute: int = Field(
+        60, validation_alias="AI_RATE_PER_MINUTE", ge=1, le=1_000_000, description="Calls per minute and site"
+    )
+    batch_rate_share: float = Field(
+        0.7,
+        validation_alias="AI_BATCH_RATE_SHARE",
+        gt=0,
+        le=1,
+        description="Share of the rate that batches may use; the rest stays free for live events",
+    )
+    admission_wait_s: float = Field(
+        30.0,
+        validation_alias="AI_ADMISSION_WAIT_S",
+        ge=0,
+        le=3600,
+        description="Seconds a live call waits for its turn in the rate before it is refused",
+    )
+    batch_admission_wait_s: float = Field(
+        600.0,
+        validation_alias="AI_BATCH_ADMISSION_WAIT_S",
+        ge=0,
+        le=14_400,
+        description="Seconds a batch call waits for its turn in the rate before it is refused",
+    )
+
+    daily_tokens: Tokens | None = Field(
+        20_000_000, validation_alias="AI_DAILY_TOKENS", description="Tokens (in + out) a day, all sites"
+    )
+    monthly_tokens: Tokens | None = Field(
+        None, validation_alias="AI_MONTHLY_TOKENS", description="Tokens a month, all sites; none: no limit"
+    )
+    site_daily_tokens: Tokens | None = Field(
+        None, validation_alias="AI_SITE_DAILY_TOKENS", description="Tokens a day for each site; none: no limit"
+    )
+
+    breaker_window_s: float = Field(
+        300.0,
+        validation_alias="AI_BREAKER_WINDOW_S",
+        ge=1,
+        le=86_400,
+        description="Seconds of calls that the failure share is counted over",
+    )
+    breaker_min_calls: int = Field(
+        5, validation_alias="AI_BREAKER_MIN_CALLS", ge=1, le=10_000, description="Calls needed before it may open"
+    )
+    breaker_failure_share: float = Field(
+        0.5, validation_alias="AI_BREAKER_FAILURE_SHARE", gt=0, le=1, description="Share of failures that opens it"
+    )
+    breaker_open_s: float = Field(
+        60.0, validation_alias="AI_BREAKER_OPEN_S", gt=0, le=86_400, description="Seconds it stays open at first"
+    )
+    breaker_open_max_s: float = Field(
+        900.0,
+        validation_alias="AI_BREAKER_OPEN_MAX_S",
+        gt=0,
+        le=86_400,
+        description="Seconds it stays open at most; the time doubles with each relapse up to this",
+    )
+    breaker_probes: int = Field(
+        2, validation_alias="AI_BREAKER_PROBES", ge=1, le=100, description="Probes let through when half-open"
+    )
+
+    lease_s: float = Field(
+        60.0,
+        validation_alias="AI_LEASE_S",
+        ge=5,
+        le=3600,
+        description="Seconds a worker holds a trigger job without a heartbeat",
+    )
+    max_attempts: int = Field(
+        3, validation_alias="AI_MAX_ATTEMPTS", ge=1, le=100, description="Attempts before a trigger job is dead"
+    )
+    workers_min: int = Field(
+        0, validation_alias="AI_WORKERS_MIN", ge=0, le=100, description="Workers kept alive without work"
+    )
+    workers_max: int = Field(2, validation_alias="AI_WORKERS_MAX", ge=1, le=100, description="Workers at most")
+    worker_linger_s: float = Field(
+        60.0, validation_alias="AI_WORKER_LINGER_S", ge=0, le=3600, description="Seconds an idle worker stays"
+    )
+    worker_max_minutes: float = Field(
+        15.0, validation_alias="AI_WORKER_MAX_MINUTES", gt=0, le=1440, description="Minutes a worker run lives"
+    )
+
+    etl_lookback_days: int = Field(
+        3,
+        validation_alias="AI_ETL_LOOKBACK_DAYS",
+        ge=1,
+        le=90,
+        description="Days the dws_completed sensor looks back for batches finished late or corrected",
+    )
+    prices: dict[str, tuple[Decimal, Decimal]] = Field(
+        {
+            "qwen-max": (Decimal("0.0024"), Decimal("0.0096")),
+            "qwen-plus": (Decimal("0.0008"), Decimal("0.002")),
+            "qwen-turbo": (Decimal("0.0003"), Decimal("0.0006")),
+        },
+        validation_alias="AI_PRICES",
+        description="CNY per 1,000 tokens (in, out) by model, as JSON; an unknown model costs the dearest",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("not an IANA time zone name, such as Asia/Shanghai")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if not text:
+            return value
+        scheme, separator, rest = text.partition("://")
+        if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
+            raise ValueError("not a Postgres URL; give postgresql+psycopg2://user:password@host:port/database")
+        return SecretStr(f"postgresql+psycopg2://{rest}")
+
+    @field_validator("dashscope_base_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("not an http(s) URL such as https://dashscope.aliyuncs.com/api/v1")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _open_times_in_order(self) -> Self:
+        if self.breaker_open_max_s < self.breaker_open_s:
+            raise ValueError("AI_BREAKER_OPEN_MAX_S is below AI_BREAKER_OPEN_S")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which days of budgets turn."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def dashscope_is_loopback(self) -> bool:
+        """True where calls stay on this machine: then any key will do."""
+        return urlsplit(self.dashscope_base_url).hostname in LOOPBACK_HOSTS
+
+    def require_dashscope_key(self) -> SecretStr:
+        """The key to call with. Raises ConfigurationError where none is set and the service is a real one."""
+        if self.dashscope_api_key.get_secret_value():
+            return self.dashscope_api_key
+        if self.dashscope_is_loopback:
+            return SecretStr("loopback")
+        raise ConfigurationError(
+            "DASHSCOPE_API_KEY is not set and DASHSCOPE_BASE_URL is not on loopback: "
+            "set the key, or use `make demo` / `ai-assets up` for the simulator"
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises ConfigurationError: one line naming each variable that is wrong and why; values are never shown.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # every field comes from the environment
+    except ValidationError as error:
+        raise ConfigurationError(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    faults = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+    return "wrong settings: " + "; ".join(faults)

@@ -1,0 +1,1 @@
+"""Everything that outlives a process, in Postgres: inbox, cache, run log, clues, alerts, guard state."""

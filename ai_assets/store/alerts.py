@@ -1,0 +1,43 @@
+"""Alerts: rows that people and the admin web are told of as they are committed (channel `ai_alert`)."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 200
+
+_RAISE = text(
+    """
+    insert into biz.ai_alerts (site_id, app_type, alert_type, message, log_id)
+    values (:site, :app, :type, :message, :log)
+    """
+)
+
+
+def raise_alert(
+    engine: Engine,
+    alert_type: str,
+    message: str,
+    *,
+    site_id: int | None,
+    app_type: str | None,
+    log_id: int | None,
+) -> None:
+    """Record an alert. Trouble with it is logged and never fails the caller (behaviour.md, A step)."""
+    parameters = {
+        "site": site_id,
+        "app": app_type,
+        "type": alert_type,
+        "message": message.replace("\x00", "�")[:MESSAGE_LIMIT],
+        "log": log_id,
+    }
+    try:
+        with engine.begin() as connection:
+            connection.execute(_RAISE, parameters)
+    except SQLAlchemyError:
+        logger.exception("an alert (%s, site %s, %s) could not be recorded", alert_type, site_id, app_type)

@@ -1,0 +1,251 @@
+"""The inbox of events: taking in, holding a trigger job while its chain runs, ending it, giving up on it.
+
+Not here: the duplicate rule (in `biz.fire_ai_event`, the one door for every language), chains, Dagster runs.
+A job goes pending → running → completed | partial | failed; a lost attempt goes back to pending, or dead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+ERROR_LIMIT = 500
+RETRY_BASE_S = 20
+"""Seconds before an attempt that the machinery lost is made again; doubles with each."""
+
+_FIRE = text(
+    """
+    select biz.fire_ai_event(:event_type, :site_id, :member_id, cast(:payload as jsonb), :is_forced,
+        :connector_type)
+    """
+)
+_JOB = text("select * from biz.ai_trigger_jobs where id = :id")
+_KNOWN_BATCHES = text(
+    """
+    select j.site_id, j.payload ->> 'batch_id' as batch_id, j.payload ->> 'batch_finished' as finished
+    from biz.ai_trigger_jobs j
+    where j.event_type = 'dws_completed' and j.site_id = any(:sites) and j.payload ->> 'batch_id' = any(:batches)
+    """
+)
+_DUE_SITE_JOBS = text(
+    """
+    select * from biz.ai_trigger_jobs
+    where status = 'pending' and event_type = 'dws_completed' and not_before <= clock_timestamp()
+    order by is_forced desc, id
+    """
+)
+_CLAIM = text(
+    """
+    update biz.ai_trigger_jobs
+    set status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()),
+        finished_at = null, error_message = null, lease_owner = :owner, run_id = :run_id,
+        lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+    where id = :id and (status = 'pending' or (:again and status in ('completed', 'partial', 'failed', 'dead')))
+    returning *
+    """
+)
+_HEARTBEAT = text(
+    """
+    update biz.ai_trigger_jobs set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+    where id = :id and lease_owner = :owner and status = 'running'
+    """
+)
+_FINISH = text(
+    """
+    update biz.ai_trigger_jobs
+    set status = :status, step_results = cast(:step_results as jsonb), error_message = :error,
+        finished_at = clock_timestamp(), lease_owner = null, lease_until = null
+    where id = :id and lease_owner = :owner and status = 'running'
+    """
+)
+_LOST = text(
+    """
+    select * from biz.ai_trigger_jobs
+    where status = 'running' and lease_until < clock_timestamp()
+    order by lease_until
+    """
+)
+_RETURN_LOST = text(
+    """
+    update biz.ai_trigger_jobs
+    set status = case when :attempts >= :max_attempts then 'dead' else 'pending' end, attempts = :attempts,
+        not_before = clock_timestamp() + make_interval(secs => :wait_s),
+        error_message = :error, lease_owner = null, lease_until = null,
+        finished_at = case when :attempts >= :max_attempts then clock_timestamp() end
+    where id = :id
+      and (status = 'pending' or (status = 'running' and lease_until < clock_timestamp()))
+    returning status
+    """
+)
+_END = text(
+    """
+    update biz.ai_trigger_jobs
+    set status = :status, error_message = :error, finished_at = clock_timestamp(), lease_owner = null,
+        lease_until = null
+    where id = :id
+      and (status = 'pending' or (status = 'running' and lease_until < clock_timestamp()))
+    """
+)
+
+
+@dataclass(frozen=True)
+class TriggerJob:
+    """One row of the inbox."""
+
+    id: int
+    event_type: str
+    site_id: int | None
+    member_id: int | None
+    payload: dict[str, Any]
+    is_forced: bool
+    app_chain: str | None
+    status: str
+    duplicate_of: int | None
+    business_date: date | None
+    attempts: int
+    step_results: list[dict[str, Any]]
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_id: str | None
+
+
+def fire(
+    connection: Connection,
+    event_type: str,
+    *,
+    site_id: int | None,
+    member_id: int | None = None,
+    payload: Mapping[str, Any] | None = None,
+    is_forced: bool = False,
+    connector_type: str = "feiqiu",
+) -> int:
+    """Take an event in; returns its trigger job's id. Bad input is recorded, never raised."""
+    return int(
+        connection.execute(
+            _FIRE,
+            {
+                "event_type": event_type,
+                "site_id": site_id,
+                "member_id": member_id,
+                "payload": json.dumps(dict(payload or {}), ensure_ascii=False),
+                "is_forced": is_forced,
+                "connector_type": connector_type,
+            },
+        ).scalar_one()
+    )
+
+
+def job(connection: Connection, job_id: int) -> TriggerJob | None:
+    """One trigger job, or None."""
+    row = connection.execute(_JOB, {"id": job_id}).mappings().one_or_none()
+    return _job(row) if row else None
+
+
+def unknown_batches(connection: Connection, batches: Sequence[tuple[int, str, datetime | None]]) -> list[int]:
+    """Which of these (site, batch id, finished) no event was ever sent for, as positions in `batches`.
+
+    A batch that was finished again (corrected) counts as another one.
+    """
+    if not batches:
+        return []
+    rows = connection.execute(
+        _KNOWN_BATCHES,
+        {"sites": sorted({site for site, _, _ in batches}), "batches": sorted({batch for _, batch, _ in batches})},
+    )
+    known = {(row.site_id, row.batch_id, _seconds(row.finished)) for row in rows}
+    return [
+        position
+        for position, (site, batch, finished) in enumerate(batches)
+        if (site, batch, round(finished.timestamp(), 3) if finished else None) not in known
+    ]
+
+
+def due_site_jobs(connection: Connection) -> list[TriggerJob]:
+    """Pending `dws_completed` jobs whose time has come: forced first, then older."""
+    return [_job(row) for row in connection.execute(_DUE_SITE_JOBS).mappings()]
+
+
+def claim(
+    connection: Connection, job_id: int, *, owner: str, lease_s: float, run_id: str | None, again: bool = False
+) -> TriggerJob | None:
+    """Take a job to run its chain; None where it is not to be had. `again`: also one that has ended."""
+    parameters = {"id": job_id, "owner": owner, "lease_s": lease_s, "run_id": run_id, "again": again}
+    row = connection.execute(_CLAIM, parameters).mappings().one_or_none()
+    return _job(row) if row else None
+
+
+def heartbeat(connection: Connection, job_id: int, *, owner: str, lease_s: float) -> bool:
+    """Hold a job on; False where it is this owner's no more."""
+    parameters = {"id": job_id, "owner": owner, "lease_s": lease_s}
+    return connection.execute(_HEARTBEAT, parameters).rowcount == 1
+
+
+def finish(
+    connection: Connection,
+    job_id: int,
+    *,
+    owner: str,
+    status: str,
+    step_results: Iterable[Mapping[str, Any]],
+    error: str | None,
+) -> bool:
+    """End a job that this owner runs; False where it was taken over, and nothing is changed."""
+    parameters = {
+        "id": job_id,
+        "owner": owner,
+        "status": status,
+        "step_results": json.dumps(list(step_results), ensure_ascii=False),
+        "error": _short(error),
+    }
+    return connection.execute(_FINISH, parameters).rowcount == 1
+
+
+def lost_jobs(connection: Connection) -> list[TriggerJob]:
+    """Jobs whose worker gave no sign of life within its lease."""
+    return [_job(row) for row in connection.execute(_LOST).mappings()]
+
+
+def give_back(
+    connection: Connection, lost: TriggerJob, *, attempts: int, max_attempts: int, error: str
+) -> str | None:
+    """Let a lost attempt be made again after a growing wait, or give the job up; returns pending or dead.
+
+    None where somebody else put it right meanwhile.
+    """
+    status: str | None = (
+        connection.execute(
+            _RETURN_LOST,
+            {
+                "id": lost.id,
+                "attempts": attempts,
+                "max_attempts": max_attempts,
+                "wait_s": RETRY_BASE_S * 2 ** max(0, attempts - 1),
+                "error": _short(error),
+            },
+        ).scalar_one_or_none()
+    )
+    return status
+
+
+def end(connection: Connection, job_id: int, *, status: str, error: str) -> None:
+    """End a job that nobody works on."""
+    connection.execute(_END, {"id": job_id, "status": status, "error": _short(error)})
+
+
+def _job(row: Mapping[Any, Any]) -> TriggerJob:
+    return TriggerJob(**{name: row[name] for name in TriggerJob.__dataclass_fields__})
+
+
+def _seconds(text_of_epoch: str | None) -> float | None:
+    return round(float(text_of_epoch), 3) if text_of_epoch else None
+
+
+def _short(error: str | None) -> str | None:
+    return error.replace("\x00", "�")[:ERROR_LIMIT] if error else None

@@ -1,0 +1,98 @@
+"""Bring a database to this code's schema, and refuse one that does not fit. Not here: the tables themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from ai_assets.errors import SchemaVersionError
+from ai_assets.store.engine import make_engine, reachable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+HEAD = "0001"
+"""The newest revision this code knows; a test holds it against the migration scripts."""
+
+VERSION_TABLE = "ai_schema_version"
+
+_CURRENT = text("select version_num from biz.ai_schema_version")
+_MIGRATION_LOCK = text("select pg_advisory_lock(hashtext('ai_assets.migrate'))")
+_MIGRATION_UNLOCK = text("select pg_advisory_unlock(hashtext('ai_assets.migrate'))")
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Migrate to HEAD; returns the revision before (None: empty) and after. Twice changes nothing.
+
+    Two at once wait for each other. Raises SchemaVersionError where the database is newer than this code,
+    DatabaseUnavailableError where it cannot be reached.
+    """
+    from alembic import command
+
+    engine = make_engine(url, pool_size=1, application_name="ai_assets migrate")
+    try:
+        with reachable("migrating"), engine.connect() as connection:
+            connection.execute(_MIGRATION_LOCK)
+            connection.commit()
+            try:
+                before = current_revision(connection)
+                _refuse_newer(before)
+                if before != HEAD:
+                    config = _config()
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, HEAD)
+                    connection.commit()
+            finally:
+                connection.rollback()
+                connection.execute(_MIGRATION_UNLOCK)
+                connection.commit()
+            return before, HEAD
+    finally:
+        engine.dispose()
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision the database is at, or None where it was never migrated."""
+    try:
+        return connection.execute(_CURRENT).scalar_one_or_none()
+    except ProgrammingError:
+        connection.rollback()
+        return None
+
+
+def require_current(connection: Connection) -> None:
+    """Raise SchemaVersionError with what to do, unless the database is exactly at this code's revision."""
+    revision = current_revision(connection)
+    _refuse_newer(revision)
+    if revision != HEAD:
+        state = "has no ai_assets tables" if revision is None else f"is at revision {revision}, not {HEAD}"
+        raise SchemaVersionError(f"the database {state}: run `ai-assets db upgrade`")
+
+
+def _refuse_newer(revision: str | None) -> None:
+    if revision is not None and revision not in _known_revisions():
+        raise SchemaVersionError(
+            f"the database is at revision {revision}, which this code ({HEAD}) does not know: "
+            "it is newer than the code; install the matching version of ai_assets"
+        )
+
+
+def _known_revisions() -> frozenset[str]:
+    # file names begin with the revision, so that the check needs no import of alembic
+    return frozenset(path.name[:4] for path in (_folder() / "versions").glob("[0-9]*.py"))
+
+
+def _folder() -> Path:
+    return Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_folder()))
+    return config

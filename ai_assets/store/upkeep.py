@@ -1,0 +1,37 @@
+"""Nightly upkeep of the guard's state. Not here: retention of the ledger."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, text
+
+_REAP_ONE = text("select biz.ai_reap_one()")
+_SWEEPS = {
+    "abandoned waits": text(
+        # longer than any admission may wait: whoever waited is gone
+        "delete from biz.ai_run_logs where status = 'pending' and created_at < clock_timestamp() - interval '1 day'"
+    ),
+    "old breaker outcomes": text(
+        "delete from biz.ai_breaker_outcomes where bucket < clock_timestamp() - interval '2 days'"
+    ),
+    "old rate places": text(
+        "delete from biz.ai_rate_places where taken_at < clock_timestamp() - interval '10 minutes'"
+    ),
+    "old budget rows": text(
+        "delete from biz.ai_budgets where updated_at < clock_timestamp() - interval '400 days'"
+    ),
+    "gone workers": text("delete from biz.ai_workers where heartbeat_at < clock_timestamp() - interval '1 day'"),
+}
+
+
+def sweep(engine: Engine) -> dict[str, int]:
+    """Settle dead leases one by one, then delete what no longer matters; returns how many of each."""
+    swept = {"dead leases": 0}
+    while True:
+        with engine.begin() as connection:
+            if not connection.execute(_REAP_ONE).scalar_one():
+                break
+        swept["dead leases"] += 1
+    for what, statement in _SWEEPS.items():
+        with engine.begin() as connection:
+            swept[what] = connection.execute(statement).rowcount
+    return swept

@@ -1,0 +1,129 @@
+"""Sites, their ETL batches, and the as-of date of a prompt.
+
+Here: reads of `biz.sites` and `dws.etl_batch`. Not here: figures (`ai_assets.warehouse.finance`), the inbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, text
+
+from ai_assets.errors import InputError, WarehouseError
+from ai_assets.warehouse.contract import ETL_BATCH, FINANCE_AREA_DAILY, FINANCE_SITE_DAILY, SITES, reading
+from ai_assets.warehouse.windows import check_as_of
+
+_FIND_SITE = text(
+    """
+    select site_id, coalesce(nullif(trim(name), ''), site_id::text) as name,
+           coalesce(nullif(trim(timezone), ''), 'Asia/Shanghai') as timezone, is_active is true as is_active
+    from biz.sites where site_id = :site_id limit 1
+    """
+)
+
+_ACTIVE_SITES = text(
+    """
+    select distinct on (site_id) site_id, coalesce(nullif(trim(name), ''), site_id::text) as name,
+           coalesce(nullif(trim(timezone), ''), 'Asia/Shanghai') as timezone, true as is_active
+    from biz.sites where is_active order by site_id
+    """
+)
+
+# batch_id is text here: a real warehouse may number its batches or name them
+_NEWEST_BATCH = text(
+    """
+    select batch_id::text, site_id, biz_date::date, finished_at::timestamptz
+    from dws.etl_batch as batch where site_id = :site_id and status = 'success' and biz_date is not null
+    order by batch.biz_date desc, batch.finished_at desc nulls last, batch.batch_id desc limit 1
+    """
+)
+
+_SUCCESSFUL_BATCHES = text(
+    """
+    select batch_id::text, site_id, biz_date::date, finished_at::timestamptz
+    from dws.etl_batch as batch where status = 'success' and biz_date is not null and finished_at >= :since
+    order by batch.finished_at, site_id, batch.batch_id
+    """
+)
+
+_NEWEST_DATA = text(
+    """
+    select greatest(
+        (select max(biz_date)::date from dws.finance_area_daily where site_id = :site_id),
+        (select max(biz_date)::date from dws.finance_site_daily where site_id = :site_id)
+    ) as newest
+    """
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One venue. `timezone` is an IANA name as the source has it."""
+
+    site_id: int
+    name: str
+    timezone: str
+    is_active: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One successful ETL batch: `biz_date` in the site's own days, `finished_at` aware or unknown."""
+
+    batch_id: str
+    site_id: int
+    biz_date: date
+    finished_at: datetime | None
+
+
+def find_site(conn: Connection, site_id: int) -> Site:
+    """The site, active or not.
+
+    Raises InputError naming it if there is none, WarehouseError if `biz.sites` is not as the contract says.
+    """
+    with reading(conn, SITES):
+        row = conn.execute(_FIND_SITE, {"site_id": site_id}).one_or_none()
+    if row is None:
+        raise InputError(f"unknown site {site_id}: biz.sites has no such site_id")
+    return Site(*row)
+
+
+def active_sites(conn: Connection) -> list[Site]:
+    """The active sites by id. Raises WarehouseError if `biz.sites` is not as the contract says."""
+    with reading(conn, SITES):
+        return [Site(*row) for row in conn.execute(_ACTIVE_SITES)]
+
+
+def newest_batch(conn: Connection, site_id: int) -> Batch | None:
+    """The site's newest successful batch, by business date and then by when it finished."""
+    with reading(conn, ETL_BATCH):
+        row = conn.execute(_NEWEST_BATCH, {"site_id": site_id}).one_or_none()
+    return Batch(*row) if row is not None else None
+
+
+def successful_batches(conn: Connection, since: datetime) -> list[Batch]:
+    """All sites' successful batches that finished at `since` (aware) or later, in the order they finished."""
+    with reading(conn, ETL_BATCH):
+        return [Batch(*row) for row in conn.execute(_SUCCESSFUL_BATCHES, {"since": since})]
+
+
+def as_of_date(conn: Connection, site_id: int, given: date | None) -> date:
+    """The as-of date of a site's prompts: given, else the newest successful batch's, else the newest data's.
+
+    Raises InputError for a given date out of range, WarehouseError where the site has neither batch nor data.
+    """
+    if given is not None:
+        check_as_of(given)
+        return given
+    batch = newest_batch(conn, site_id)
+    if batch is not None:
+        return batch.biz_date
+    with reading(conn, FINANCE_AREA_DAILY, FINANCE_SITE_DAILY):
+        newest: date | None = conn.execute(_NEWEST_DATA, {"site_id": site_id}).scalar_one()
+    if newest is None:
+        raise WarehouseError(
+            f"site {site_id} has no data: no successful batch in {ETL_BATCH} and no row in "
+            f"{FINANCE_AREA_DAILY} or {FINANCE_SITE_DAILY}; load its data, or give an as-of date"
+        )
+    return newest

@@ -1,0 +1,89 @@
+"""Finances of a made-up site, as rows, for the tests of the finance apps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ai_assets.warehouse.areas import LEAF_AREAS
+from ai_assets.warehouse.finance import SiteFinance, site_finance
+from ai_assets.warehouse.finance_frames import AREA_TABLE, SITE_TABLE, Row, Table
+from ai_assets.warehouse.sites import Batch, Site
+
+BATCH = Batch("b-77", 1001, date(2026, 8, 19), datetime(2026, 8, 19, 20, 5, tzinfo=UTC))
+Measures = dict[str, str | int | None]
+
+
+def _values(table: Table, measures: Measures) -> tuple[Decimal | None, ...]:
+    values = dict.fromkeys(table.measures, 0) | measures
+    return tuple(None if v is None else Decimal(v) for v in (values[m] for m in table.measures))
+
+
+@pytest.fixture
+def area_row() -> Callable[..., Row]:
+    """A row of the area table: (day as text, area, measures in yuan or counts); the rest is zero."""
+
+    def made(day: str, area: str, **measures: str | int | None) -> Row:
+        return date.fromisoformat(day), area, _values(AREA_TABLE, measures)
+
+    return made
+
+
+@pytest.fixture
+def site_row() -> Callable[..., Row]:
+    """A row of the site table."""
+
+    def made(day: str, **measures: str | int | None) -> Row:
+        return date.fromisoformat(day), None, _values(SITE_TABLE, measures)
+
+    return made
+
+
+@pytest.fixture
+def finance_of() -> Callable[..., SiteFinance]:
+    """Finances from rows: (as_of as text, area rows, site rows)."""
+
+    def made(
+        as_of: str, area_rows: Iterable[Row] = (), site_rows: Iterable[Row] = (), name: str = "一号店"
+    ) -> SiteFinance:
+        site = Site(1001, name, "Asia/Shanghai", is_active=True)
+        return site_finance(site, date.fromisoformat(as_of), BATCH, list(area_rows), list(site_rows))
+
+    return made
+
+
+@pytest.fixture
+def year_of_rows(
+    area_row: Callable[..., Row], site_row: Callable[..., Row]
+) -> Callable[[str], tuple[list[Row], list[Row]]]:
+    """The rows of 420 days up to a day, the same for a day whatever the last one is."""
+
+    def made(last: str) -> tuple[list[Row], list[Row]]:
+        days = [date.fromisoformat(last) - timedelta(days=ago) for ago in range(420)]
+        area_rows = [
+            area_row(
+                str(day),
+                area,
+                table_fee=f"{(day.toordinal() * 7919 + n * 104729) % 900000 / 100:.2f}",
+                goods_fee=f"{(day.toordinal() * 31 + n) % 500}.25",
+                discount="12.50",
+                net_revenue=f"{(day.toordinal() * 7919 + n * 7) % 800000 / 100:.2f}",
+                orders=3 + (day.toordinal() + n) % 11,
+                guests=5 + (day.toordinal() * n) % 17,
+                play_minutes=100 + (day.toordinal() + 3 * n) % 700,
+            )
+            for day in days
+            for n, area in enumerate(LEAF_AREAS)
+        ]
+        site_rows = [
+            site_row(
+                str(day), recharge_amount=str(day.toordinal() % 3000), recharge_count=2, active_members=9
+            )
+            for day in days
+        ]
+        return area_rows, site_rows
+
+    return made

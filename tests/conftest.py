@@ -1,0 +1,100 @@
+"""Shared servers and fresh databases for every test. One Postgres a session, one clone a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from ai_assets.samples.contract import create_contract_tables
+from ai_assets.store import embedded
+from ai_assets.store.engine import make_engine
+from ai_assets.store.migrate import upgrade
+
+_number = count(1)
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A real Postgres: the one in AI_TEST_DATABASE_URL, or an embedded one that ends with the session."""
+    given = os.environ.get("AI_TEST_DATABASE_URL", "")
+    if given:
+        yield given
+        return
+    # not tmp_path: its parents are private to root, and the server runs as a user of its own
+    home = Path(tempfile.mkdtemp(prefix="ai_assets_test_"))
+    home.chmod(0o755)
+    url = embedded.start(home)
+    with _admin(url) as connection:
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 300"):
+            connection.execute(text(f"alter system set {setting}"))
+    embedded.stop(home)
+    try:
+        yield embedded.start(home)
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _admin(url: str):  # noqa: ANN202
+    return create_engine(url, isolation_level="AUTOCOMMIT").connect()
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a database with the migrated schema and the contract's empty tables, to clone from."""
+    name = f"ai_assets_template_{os.getpid()}"
+    with _admin(server_url) as connection:
+        connection.execute(text(f"create database {name}"))
+    url = embedded.with_database(server_url, name)
+    upgrade(url)
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        create_contract_tables(connection)
+    engine.dispose()
+    yield name
+    with _admin(server_url) as connection:
+        connection.execute(text(f"drop database {name} with (force)"))
+
+
+def _new_database(server_url: str, template: str | None) -> str:
+    name = f"ai_assets_test_{os.getpid()}_{next(_number)}"
+    clause = f" template {template}" if template else ""
+    with _admin(server_url) as connection:
+        connection.execute(text(f"create database {name}{clause}"))
+    return embedded.with_database(server_url, name)
+
+
+def _drop_database(server_url: str, url: str) -> None:
+    with _admin(server_url) as connection:
+        connection.execute(text(f"drop database {url.rpartition('/')[2].partition('?')[0]} with (force)"))
+
+
+@pytest.fixture
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """A database of this test's own, migrated, with empty contract tables."""
+    url = _new_database(server_url, template)
+    yield url
+    _drop_database(server_url, url)
+
+
+@pytest.fixture
+def empty_database_url(server_url: str) -> Iterator[str]:
+    """A database of this test's own with nothing in it."""
+    url = _new_database(server_url, None)
+    yield url
+    _drop_database(server_url, url)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on this test's own database."""
+    engine = make_engine(database_url, pool_size=20)
+    yield engine
+    engine.dispose()

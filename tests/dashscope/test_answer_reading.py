@@ -1,0 +1,373 @@
+"""Reading an answer: what is strict, what is found, what is mended, what is refused; and all of it bounded."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_assets.dashscope.reading import (
+    MOST_BYTES,
+    NotJsonError,
+    Reading,
+    SchemaMismatchError,
+    UnreadableAnswerError,
+    read_answer,
+)
+from ai_assets.dashscope.spans import DEEPEST, object_spans
+from ai_assets.errors import PermanentError
+
+
+class Insight(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    title: str
+    body: str
+    tone: str = "neutral"
+
+
+class Insights(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    insights: list[Insight] = pydantic.Field(min_length=1, max_length=10)
+
+
+class Note(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    score: int = pydantic.Field(ge=1, le=10)
+    clues: list[str] = []
+
+
+class Anything(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+
+GOOD = {"insights": [{"title": "营业额上升", "body": "本月净收入 1234.50 元", "tone": "good"}]}
+TEXT = json.dumps(GOOD, ensure_ascii=False)
+BOUND_S = 8.0  # generous: the slowest takes about two seconds
+
+
+def test_strict_json_is_taken_as_it_is():
+    assert read_answer(TEXT, Insights) == Reading(GOOD, "strict", ())
+
+
+@pytest.mark.parametrize("text", ["\ufeff" + TEXT, f"  \n{TEXT}\n ", f"\n\ufeff {TEXT}"])
+def test_a_bom_and_blanks_around_the_answer_are_still_strict(text):
+    assert read_answer(text, Insights).how == "strict"
+
+
+def test_defaults_are_filled_in_and_keys_that_no_one_knows_are_kept():
+    text = '{"insights":[{"title":"a","body":"b","mood":{"x":[1]}}],"extra":null}'
+    answer = read_answer(text, Insights).answer
+    assert answer == {
+        "insights": [{"title": "a", "body": "b", "tone": "neutral", "mood": {"x": [1]}}],
+        "extra": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (f"```json\n{TEXT}\n```", "taken out of a code fence"),
+        (f"```JSON\n{TEXT}```", "taken out of a code fence"),
+        (f"好的，结果如下：\n```\n{TEXT}\n```\n希望有帮助", "taken out of a code fence"),
+        (f"```json\n{TEXT}", "taken out of a code fence"),
+        (f"好的：{TEXT} 以上。", "taken out of the text around it"),
+        (f'他说 "好{{的}}"：{TEXT}', "taken out of the text around it"),
+        (f"[{TEXT}]", "taken out of the text around it"),
+        (f"格式是 {{}}，答案是 {TEXT}", "taken out of the text around it"),
+    ],
+)
+def test_an_object_between_fences_or_prose_is_found(text, note):
+    assert read_answer(text, Insights) == Reading(GOOD, "fenced", (note,))
+
+
+def test_of_several_objects_that_fit_the_longest_is_the_answer():
+    small = '{"insights":[{"title":"例","body":"子"}]}'
+    assert read_answer(f"例如 {small}\n答案：{TEXT}", Insights).answer == GOOD
+    assert read_answer(f"答案：{TEXT}\n格式 {small}", Insights).answer == GOOD
+
+
+def test_a_list_of_several_objects_is_not_an_answer():
+    with pytest.raises(NotJsonError, match="list of several objects"):
+        read_answer(f"[{TEXT}, {TEXT}]", Insights)
+
+
+def test_an_object_inside_a_broken_one_is_never_taken_for_the_answer():
+    with pytest.raises(UnreadableAnswerError):
+        read_answer('{"insights": [{"title": "a", "body": "b"}], "more": ', Insights.__base__ and Note)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        str(GOOD),
+        TEXT.replace("}]}", "},]}"),
+        TEXT.replace('"insights"', "insights"),
+        TEXT[:-1],
+        TEXT[:-2],
+        TEXT.replace('", "body"', '" "body"'),
+        TEXT.replace("{", "{ // 说明\n", 1),
+        "结果：" + TEXT[:-2] + "\n```",
+    ],
+)
+def test_what_models_get_wrong_is_mended(text):
+    reading = read_answer(text, Insights)
+    assert (reading.answer, reading.how) == (GOOD, "repaired")
+    assert reading.mended
+
+
+def test_quotes_inside_a_string_are_mended():
+    reading = read_answer('{"insights":[{"title":"他说"你好"了","body":"x"}]}', Insights)
+    assert reading.answer["insights"][0]["title"] == '他说"你好"了'
+    assert reading.how == "repaired"
+
+
+def test_raw_line_breaks_in_strings_are_read_exactly():
+    reading = read_answer('{"insights":[{"title":"一\n二","body":"三\t四"}]}', Insights)
+    assert reading.answer["insights"][0]["title"] == "一\n二"
+    assert (reading.how, reading.mended) == ("repaired", ("raw control characters in strings",))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_numbers_that_are_none_become_null_and_are_never_strict(number):
+    reading = read_answer(f'{{"score": 5, "share": {number}}}', Note)
+    assert (reading.answer["share"], reading.how) == (None, "repaired")
+    assert "became null" in reading.mended[0]
+    with pytest.raises(SchemaMismatchError, match="score"):
+        read_answer(f'{{"score": {number}}}', Note)
+
+
+def test_nan_among_single_quotes_becomes_null_too():
+    assert read_answer("{'score': 5, 'share': NaN}", Note).answer["share"] is None
+
+
+def test_an_answer_cut_off_is_mended_and_says_so():
+    reading = read_answer('{"insights":[{"title":"甲","body":"乙"},{"title":"丙","body":"半句', Insights)
+    assert [item["body"] for item in reading.answer["insights"]] == ["乙", "半句"]
+    assert "the answer has no proper end" in reading.mended
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"insights":[{"title":"a","body":',
+        '{"insights":[{"title":"a","body":"b"},{"title":"c","body":',
+    ],
+)
+def test_a_value_that_was_never_written_is_not_made_up(text):
+    with pytest.raises(UnreadableAnswerError, match="make up"):
+        read_answer(text, Insights)
+
+
+def test_a_list_that_was_never_finished_is_not_taken_for_an_empty_one():
+    assert read_answer('{"score": 5, "clues": [],}', Note).answer == {"score": 5, "clues": []}
+    with pytest.raises(UnreadableAnswerError, match="make up"):
+        read_answer('{"score": 5, "clues": [', Note)
+
+
+def test_what_json_repair_would_invent_is_refused(monkeypatch):
+    import json_repair
+
+    for invented in (
+        {"score": 5, "clues": ["从未写过"]},
+        {"score": 7},
+        {"score": 5, "other": True},
+        {"score": 5, "other": None},
+        {"score": 5, "other": {}},
+        {"score": 5, "新键": "a"},
+    ):
+        monkeypatch.setattr(json_repair, "loads", lambda *_a, value=invented, **_k: value)
+        with pytest.raises(NotJsonError, match="make up"):
+            read_answer("{'score': 5, 'clues': ['a']", Note)
+
+
+def test_escapes_and_numbers_of_another_spelling_are_no_invention():
+    reading = read_answer("{'score': 5.0, 'clues': ['\\u4e2d\\u6587 a\\nb'],}", Note)
+    assert reading.answer == {"score": 5, "clues": ["中文 a\nb"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "抱歉，我无法回答。", "null", "5", '"text"', "[]", "[1, 2]", "}{"[:1]]
+)
+def test_a_text_without_an_object_is_not_json(text):
+    with pytest.raises(NotJsonError) as caught:
+        read_answer(text, Insights)
+    assert caught.value.reason == "not_json"
+    assert isinstance(caught.value, PermanentError)
+    assert caught.value.__context__ is None
+
+
+def test_an_object_that_breaks_the_schema_is_told_with_its_place():
+    with pytest.raises(SchemaMismatchError, match=r"insights\.0\.body: Field required") as caught:
+        read_answer('{"insights":[{"title":"a"}]}', Insights)
+    assert caught.value.reason == "schema"
+    assert caught.value.__context__ is None
+    with pytest.raises(SchemaMismatchError, match="insights"):
+        read_answer(f'```json\n{{"wrong": 1}}\n```', Insights)
+
+
+def test_a_schema_error_stays_one_short_line_and_quotes_nothing_of_the_answer():
+    text = json.dumps({"insights": [{"x": "秘密" * 500}] * 10})
+    with pytest.raises(SchemaMismatchError, match="and 17 more") as caught:
+        read_answer(text, Insights)
+    assert len(str(caught.value)) <= 300
+    assert "秘密" not in str(caught.value)
+
+
+def test_nul_and_control_characters_and_lone_surrogates_are_taken_out_and_noted():
+    text = json.dumps({"insights": [{"title": "a\x00b\x07\ud800c", "body": "行\n\t\r😀", "k\x00": 1}]})
+    reading = read_answer(text, Insights)
+    assert reading.answer["insights"][0] == {"title": "abc", "body": "行\n\t😀", "tone": "neutral", "k": 1}
+    assert reading.how == "strict"
+    assert reading.mended == ("removed 4 control characters", "removed 1 lone surrogates")
+
+
+def test_a_raw_nul_in_the_text_is_taken_out():
+    reading = read_answer('{"insights":[{"title":"a\x00b","body":"c"}]}', Insights)
+    assert reading.answer["insights"][0]["title"] == "ab"
+    assert "removed 1 control characters" in reading.mended
+
+
+STRINGS = st.text(st.characters(codec=None, categories=("L", "N", "P", "Z", "Cc", "Cs")), max_size=20)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | STRINGS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(STRINGS, VALUES, max_size=4)
+
+
+def storable(value):
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode("utf-8")
+    return "\\u0000" not in text
+
+
+@given(OBJECTS)
+@settings(max_examples=150, deadline=None)
+def test_any_json_object_is_read_strictly_and_can_be_stored(value):
+    reading = read_answer(json.dumps(value), Anything)
+    assert reading.how == "strict"
+    assert storable(reading.answer)
+    if not reading.mended:
+        assert reading.answer == value
+
+
+@given(OBJECTS, st.text(st.characters(exclude_characters='{}[]"\\', codec="utf-8"), max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_any_json_object_is_found_in_prose_and_fences(value, prose):
+    text = f"{prose}答：```json\n{json.dumps(value)}\n``` {prose}。"
+    reading = read_answer(text, Anything)
+    assert reading.how == "fenced"
+    assert reading.answer == read_answer(json.dumps(value), Anything).answer
+
+
+@given(st.text(st.sampled_from("{}[]\"'\\:,a1 \n`null"), max_size=60) | st.text(max_size=60))
+@settings(max_examples=400, deadline=None)
+def test_any_text_is_either_read_or_clearly_refused(text):
+    try:
+        reading = read_answer(text, Anything)
+    except UnreadableAnswerError as error:
+        assert error.reason in {"not_json", "schema"}
+        assert str(error).isprintable()
+    else:
+        assert storable(reading.answer)
+
+
+@given(OBJECTS.map(json.dumps), st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_text_cut_off_anywhere_never_gives_what_was_not_in_it(text, data):
+    cut = text[: data.draw(st.integers(0, len(text)))]
+    try:
+        reading = read_answer(cut, Anything)
+    except UnreadableAnswerError:
+        return
+    if reading.how != "strict":
+        assert "the answer has no proper end" in reading.mended
+
+
+@given(st.text(st.sampled_from('{}[]"\\ab '), max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_object_spans_are_in_order_apart_and_begin_with_a_brace(text):
+    end = 0
+    for span in object_spans(text):
+        assert end <= span.start < span.end <= len(text)
+        assert text[span.start] == "{"
+        assert span.closed == (span.end < len(text) or text.endswith("}")) or not span.closed
+        end = span.end
+
+
+def nested(depth):
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+def test_nesting_is_read_to_its_limit_and_refused_beyond():
+    assert read_answer(nested(DEEPEST), Anything).how == "strict"
+    for depth in (DEEPEST + 1, 500, 1_000, 100_000):
+        with pytest.raises(NotJsonError):
+            read_answer(nested(depth), Anything)
+
+
+def test_nesting_hidden_from_a_counter_of_brackets_is_refused_too():
+    for level in ('{"}": ', "{'}': "):
+        text = level * 400 + "1" + "}" * 400
+        with pytest.raises(NotJsonError):
+            read_answer(text, Anything)
+
+
+BIG = MOST_BYTES - 100
+HOSTILE = {
+    "digits": "1" * BIG,
+    "digits in an object": '{"a":' + "1" * BIG + "}",
+    "a long fraction": '{"a":1.' + "1" * BIG + "}",
+    "braces": "{" * BIG,
+    "pairs of braces": "{}" * (BIG // 2),
+    "brackets": "[" * BIG,
+    "quotes": '{"' * (BIG // 2),
+    "escapes": '{"a":"' + '\\"' * (BIG // 2),
+    "commas": "{" + "," * BIG,
+    "prose": "好" * (BIG // 3),
+    "fences": "```" * (BIG // 3),
+    "objects cut off": '{"a":' * (BIG // 5),
+    "quadratic for json-repair": "{'}'" * (190_000 // 4),
+    "parentheses": '{"a":' + "(" * 190_000,
+    "mixed": "{[" * 95_000,
+    "unquoted": "{" + "a" * 190_000,
+    "one long broken string": "{'a': '" + "字" * 190_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_texts_are_refused_or_read_in_bounded_time(name):
+    began = time.perf_counter()
+    try:
+        reading = read_answer(HOSTILE[name], Insights)
+    except UnreadableAnswerError as error:
+        assert len(str(error)) < 400
+    else:
+        pytest.fail(f"read as {reading.how}")
+    assert time.perf_counter() - began < BOUND_S
+
+
+def test_a_text_above_the_limit_is_refused_by_its_bytes():
+    for text in ("字" * (MOST_BYTES // 3 + 1), "x" * (MOST_BYTES + 1)):
+        with pytest.raises(NotJsonError, match="too long"):
+            read_answer(text, Anything)
+
+
+def test_a_long_honest_answer_is_read():
+    value = {"insights": [{"title": "t", "body": "长" * 30_000}] * 10}
+    text = json.dumps(value, ensure_ascii=False)
+    assert read_answer(text, Insights).how == "strict"
+
+
+def test_a_broken_text_too_long_to_mend_is_refused():
+    with pytest.raises(NotJsonError, match="too long to mend"):
+        read_answer("{'insights': '" + "x" * 300_000 + "'}", Insights)
