@@ -26,9 +26,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions
     settings = load_settings()
     resources: dict[str, Any] = {
         "database": DatabaseResource(url=EnvVar("AI_DATABASE_URL")),
-        "dashscope": DashScopeResource(
-            api_key=EnvVar("DASHSCOPE_API_KEY"), **DashScopeResource.fields_from(settings)
-        ),
+        "dashscope": DashScopeResource.from_settings(settings),
         "guard": GuardResource.from_settings(settings),
     }
     return Definitions(

@@ -1,7 +1,17 @@
 """Jobs: what can be run as a whole. Not here: when (schedules, sensors), assets."""
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
-from dagster import AssetSelection, Failure, MetadataValue, OpExecutionContext, define_asset_job, job, op
+from typing import Any
+
+from dagster import (
+    AssetSelection,
+    Failure,
+    MetadataValue,
+    OpExecutionContext,
+    define_asset_job,
+    job,
+    op,
+)
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
@@ -36,7 +46,7 @@ def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource)
             with reachable("sending an event"), engine.begin() as connection:
                 jobs[site.site_id] = inbox.fire(connection, "dws_completed", site_id=site.site_id)
         except Exception as error:
-            context.log.exception(f"site {site.site_id}: no event could be sent")
+            context.log.exception("site %s: no event could be sent", site.site_id)
             failures[site.site_id] = first_line(error)
     engine.dispose()
     context.add_output_metadata(
@@ -77,4 +87,4 @@ def housekeeping() -> None:
     sweep_guard_state()
 
 
-JOBS = [site_insights, daily_prewarm, housekeeping]
+JOBS: list[Any] = [site_insights, daily_prewarm, housekeeping]

@@ -108,7 +108,9 @@ def stands_alone(keys: Sequence[str], site_id: int) -> bool:
         return False
     start = list(keys).index(block[0])
     prefix = f"{site_id}:"
-    return list(keys[start : start + len(block)]) == block and sum(k.startswith(prefix) for k in keys) == len(block)
+    return list(keys[start : start + len(block)]) == block and sum(k.startswith(prefix) for k in keys) == len(
+        block
+    )
 
 
 def range_tags(site_id: int) -> dict[str, str]:

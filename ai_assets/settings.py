@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     )
 
     dashscope_api_key: SecretStr = Field(
-        SecretStr(""), validation_alias="DASHSCOPE_API_KEY", description="Key of the DashScope account; secret"
+        SecretStr(""),
+        validation_alias="DASHSCOPE_API_KEY",
+        description="Key of the DashScope account; secret",
     )
     dashscope_base_url: str = Field(
         "https://dashscope.aliyuncs.com/api/v1",
@@ -51,7 +53,9 @@ class Settings(BaseSettings):
         description="Base URL of DashScope, ends in /api/v1",
     )
     dashscope_workspace: str = Field(
-        "", validation_alias="DASHSCOPE_WORKSPACE", description="DashScope workspace id; empty: the default one"
+        "",
+        validation_alias="DASHSCOPE_WORKSPACE",
+        description="DashScope workspace id; empty: the default one",
     )
 
     app_id_2_finance: str = Field("", validation_alias="AI_APP_ID_2_FINANCE", description="App id of App2")
@@ -68,7 +72,11 @@ class Settings(BaseSettings):
     )
 
     step_timeout_s: float = Field(
-        180.0, validation_alias="AI_STEP_TIMEOUT_S", gt=0, le=3600, description="Seconds one call may take in all"
+        180.0,
+        validation_alias="AI_STEP_TIMEOUT_S",
+        gt=0,
+        le=3600,
+        description="Seconds one call may take in all",
     )
     concurrency: int = Field(
         16, validation_alias="AI_CONCURRENCY", ge=1, le=256, description="Calls side by side in one run"
@@ -109,7 +117,9 @@ class Settings(BaseSettings):
         None, validation_alias="AI_MONTHLY_TOKENS", description="Tokens a month, all sites; none: no limit"
     )
     site_daily_tokens: Tokens | None = Field(
-        None, validation_alias="AI_SITE_DAILY_TOKENS", description="Tokens a day for each site; none: no limit"
+        None,
+        validation_alias="AI_SITE_DAILY_TOKENS",
+        description="Tokens a day for each site; none: no limit",
     )
 
     breaker_window_s: float = Field(
@@ -120,13 +130,25 @@ class Settings(BaseSettings):
         description="Seconds of calls that the failure share is counted over",
     )
     breaker_min_calls: int = Field(
-        5, validation_alias="AI_BREAKER_MIN_CALLS", ge=1, le=10_000, description="Calls needed before it may open"
+        5,
+        validation_alias="AI_BREAKER_MIN_CALLS",
+        ge=1,
+        le=10_000,
+        description="Calls needed before it may open",
     )
     breaker_failure_share: float = Field(
-        0.5, validation_alias="AI_BREAKER_FAILURE_SHARE", gt=0, le=1, description="Share of failures that opens it"
+        0.5,
+        validation_alias="AI_BREAKER_FAILURE_SHARE",
+        gt=0,
+        le=1,
+        description="Share of failures that opens it",
     )
     breaker_open_s: float = Field(
-        60.0, validation_alias="AI_BREAKER_OPEN_S", gt=0, le=86_400, description="Seconds it stays open at first"
+        60.0,
+        validation_alias="AI_BREAKER_OPEN_S",
+        gt=0,
+        le=86_400,
+        description="Seconds it stays open at first",
     )
     breaker_open_max_s: float = Field(
         900.0,
@@ -147,17 +169,27 @@ class Settings(BaseSettings):
         description="Seconds a worker holds a trigger job without a heartbeat",
     )
     max_attempts: int = Field(
-        3, validation_alias="AI_MAX_ATTEMPTS", ge=1, le=100, description="Attempts before a trigger job is dead"
+        3,
+        validation_alias="AI_MAX_ATTEMPTS",
+        ge=1,
+        le=100,
+        description="Attempts before a trigger job is dead",
     )
     workers_min: int = Field(
         0, validation_alias="AI_WORKERS_MIN", ge=0, le=100, description="Workers kept alive without work"
     )
-    workers_max: int = Field(2, validation_alias="AI_WORKERS_MAX", ge=1, le=100, description="Workers at most")
+    workers_max: int = Field(
+        2, validation_alias="AI_WORKERS_MAX", ge=1, le=100, description="Workers at most"
+    )
     worker_linger_s: float = Field(
         60.0, validation_alias="AI_WORKER_LINGER_S", ge=0, le=3600, description="Seconds an idle worker stays"
     )
     worker_max_minutes: float = Field(
-        15.0, validation_alias="AI_WORKER_MAX_MINUTES", gt=0, le=1440, description="Minutes a worker run lives"
+        15.0,
+        validation_alias="AI_WORKER_MAX_MINUTES",
+        gt=0,
+        le=1440,
+        description="Minutes a worker run lives",
     )
 
     etl_lookback_days: int = Field(
@@ -192,7 +224,9 @@ class Settings(BaseSettings):
             return value
         scheme, separator, rest = text.partition("://")
         if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
-            raise ValueError("not a Postgres URL; give postgresql+psycopg2://user:password@host:port/database")
+            raise ValueError(
+                "not a Postgres URL; give postgresql+psycopg2://user:password@host:port/database"
+            )
         return SecretStr(f"postgresql+psycopg2://{rest}")
 
     @field_validator("dashscope_base_url")

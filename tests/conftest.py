@@ -32,7 +32,12 @@ def server_url() -> Iterator[str]:
     home.chmod(0o755)
     url = embedded.start(home)
     with _admin(url) as connection:
-        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 300"):
+        for setting in (
+            "fsync = off",
+            "synchronous_commit = off",
+            "full_page_writes = off",
+            "max_connections = 300",
+        ):
             connection.execute(text(f"alter system set {setting}"))
     embedded.stop(home)
     try:
@@ -42,7 +47,7 @@ def server_url() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _admin(url: str):  # noqa: ANN202
+def _admin(url: str):
     return create_engine(url, isolation_level="AUTOCOMMIT").connect()
 
 

@@ -8,7 +8,7 @@ from dagster import Config
 from pydantic import Field, field_validator
 
 
-class StepsConfig(Config):  # type: ignore[misc]  # Dagster's Config is untyped
+class StepsConfig(Config):
     """How the steps of a run are made."""
 
     forced: bool = Field(False, description="Make new answers even where the prompt is the same as before")

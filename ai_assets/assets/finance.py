@@ -6,7 +6,6 @@ others stand. `skippable` and `can_subset` keep Dagster from materializing what 
 """
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from ai_assets.apps import app2a_finance_area as app2a
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.metadata import materialization
 from ai_assets.assets.sources import DWS_FINANCE
+from ai_assets.assets.trigger_job import JobOfRun, job_of_run
 from ai_assets.chains.observer import tell
 from ai_assets.chains.outcome import StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
@@ -36,7 +36,6 @@ from ai_assets.partitions import cell_of, finance_partitions
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
-from ai_assets.assets.trigger_job import JobOfRun, job_of_run
 from ai_assets.resources.runtime import runtime
 
 FINANCE = AssetKey("app2_finance")
@@ -106,12 +105,11 @@ def _make(
                     FINANCE,
                     f"{cell.site_id}:{cell.area}|{cell.window}",
                     result,
-                    code_version=CODE_VERSION,
                     trigger_job_id=job.id,
                 )
             )
         else:
-            context.log.error(f"site {cell.site_id}, {result.target_id}: {result.message}")
+            context.log.error("site %s, %s: %s", cell.site_id, result.target_id, result.message)
         tell(cell, result)
 
     summary = run_cells(
@@ -124,7 +122,7 @@ def _make(
         cancelled=job.lost,
     )
     job.ended(summary.status, summary.sentence() if summary.failures else None)
-    context.log.info(f"{summary.sentence()}; {summary.tokens:,} tokens, {summary.seconds:.1f} s")
+    context.log.info("%s; %d tokens, %.1f s", summary.sentence(), summary.tokens, summary.seconds)
     return summary
 
 

@@ -16,7 +16,7 @@ PROMPT_LIMIT = 20_000
 
 
 def materialization(
-    asset_key: AssetKey, partition: str, result: StepResult, *, code_version: str, trigger_job_id: int | None
+    asset_key: AssetKey, partition: str, result: StepResult, *, trigger_job_id: int | None
 ) -> AssetMaterialization:
     """The materialization of one partition from a step that has a result."""
     return AssetMaterialization(
@@ -24,7 +24,9 @@ def materialization(
         partition=partition,
         description=_description(result),
         metadata=metadata(result, trigger_job_id=trigger_job_id),
-        tags={"dagster/data_version": data_version(result.result), "dagster/code_version": code_version},
+        # no dagster/code_version tag: with it Dagster expects the versions of all inputs too, and marks every
+        # cell of every site as unsynced; without it it compares times, which is right here
+        tags={"dagster/data_version": data_version(result.result)},
     )
 
 
@@ -43,11 +45,12 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         "answer": MetadataValue.md(answer_markdown(result.result)),
         "prompt": MetadataValue.md(_fenced(result.prompt)),
         "app": MetadataValue.text(result.app),
+        "app version": MetadataValue.text(str((references.get("app") or {}).get("version") or "")),
         "target": MetadataValue.text(result.target_id),
         "run log": MetadataValue.int(result.run_log_id or 0),
         "cache": MetadataValue.int(result.cache_id or 0),
         "as-of date": MetadataValue.text(str(references.get("as_of") or "")),
-        "DWS batch": MetadataValue.text(str(references.get("batch_id") or "none")),
+        "DWS batch": MetadataValue.text(str((references.get("batch") or {}).get("batch_id") or "none")),
         "references": MetadataValue.json(dict(references)),
     }
     if result.reading:
@@ -71,7 +74,9 @@ def answer_markdown(result: Mapping[str, Any]) -> str:
     """An answer as people read it: insights as a list, anything else as JSON."""
     insights = result.get("insights")
     if not insights:
-        return _fenced(json.dumps({k: v for k, v in result.items() if k[0] != "_"}, ensure_ascii=False, indent=2))
+        return _fenced(
+            json.dumps({k: v for k, v in result.items() if k[0] != "_"}, ensure_ascii=False, indent=2)
+        )
     mark = {"good": "🟢", "bad": "🔴"}
     return "\n".join(
         f"{number}. {mark.get(item.get('tone', ''), '⚪')} **{_plain(item['title'])}**  \n   {_plain(item['body'])}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
 
 from ai_assets.warehouse.sites import Batch
@@ -23,7 +25,10 @@ SOURCES = (
         description="Bills of members: dws.settlement",
     ),
     AssetSpec(
-        AssetKey(["biz", "members"]), group_name="venue", kinds={"postgres"}, description="Members: biz.members"
+        AssetKey(["biz", "members"]),
+        group_name="venue",
+        kinds={"postgres"},
+        description="Members: biz.members",
     ),
     AssetSpec(
         AssetKey(["biz", "notes"]),
@@ -42,7 +47,7 @@ SOURCES = (
 
 def batch_materialization(batch: Batch) -> AssetMaterialization:
     """What the sensor reports when a site's ETL batch has finished."""
-    metadata: dict[str, MetadataValue[object]] = {
+    metadata: dict[str, MetadataValue[Any]] = {
         "site": MetadataValue.int(batch.site_id),
         "batch": MetadataValue.text(batch.batch_id),
         "business date": MetadataValue.text(batch.biz_date.isoformat()),

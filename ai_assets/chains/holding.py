@@ -23,7 +23,9 @@ class Hold:
     `lost` is the cancellation of whatever works on the job: two must never work on one.
     """
 
-    def __init__(self, engine: Engine, job_id: int, *, owner: str, lease_s: float, lost: threading.Event) -> None:
+    def __init__(
+        self, engine: Engine, job_id: int, *, owner: str, lease_s: float, lost: threading.Event
+    ) -> None:
         self._engine = engine
         self._job_id = job_id
         self._owner = owner

@@ -194,4 +194,3 @@ def run_cells(
 
 def _build(figures: _Figures, cell: Cell) -> Prompt:
     return cell.app.build(figures.of(cell.site_id), cell.subject)
-

@@ -24,7 +24,7 @@ from ai_assets.guard.admission import (
     Admission,
     AdmissionCancelledError,
     Call,
-    GuardRefusal,
+    GuardRefusalError,
     Reuse,
     Settlement,
 )
@@ -110,7 +110,7 @@ class _Step:
         app_id = self.runtime.app_id(self.request.app)
         try:
             admitted = self.runtime.guard.admit(self.call, self.cancelled)
-        except GuardRefusal as refusal:
+        except GuardRefusalError as refusal:
             kind = refusal.refusal.partition(":")[0]
             _alert(self.runtime, self.blank, kind, str(refusal), refusal.run_log_id)
             return replace(
@@ -218,7 +218,9 @@ class _Step:
 
         settlement, cache_id = _until(deadline, self.cancelled, write)
         if not settlement.settled and not self._already_written(admission):
-            return replace(blank, reason="lease_lost", message="the answer came after its lease was taken over")
+            return replace(
+                blank, reason="lease_lost", message="the answer came after its lease was taken over"
+            )
         return replace(
             blank,
             outcome=Outcome.SUCCESS,
@@ -347,5 +349,3 @@ def _alert(
         app_type=result.app,
         log_id=log_id,
     )
-
-

@@ -68,8 +68,9 @@ def _ground(context: Context) -> Iterator[Children]:
     """Postgres, tables and DashScope (or the simulator), with the environment set; all of it ends after."""
     from ai_assets.store import embedded
 
-    # a polite kill ends everything as Ctrl-C does
+    # a polite kill ends everything as Ctrl-C does; a shell's background job inherits SIGINT ignored
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     settings = context.settings
     ours = not settings.database_url.get_secret_value() and embedded.running(settings.home) is None
     try:
@@ -111,7 +112,16 @@ def _use_simulator(children: Children) -> None:
 def _serve(children: Children, port: int) -> None:
     from ai_assets.settings import CHECKOUT
 
-    command = [script("dagster"), "dev", "-w", str(CHECKOUT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    command = [
+        script("dagster"),
+        "dev",
+        "-w",
+        str(CHECKOUT / "workspace.yaml"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     child = children.start("dagster", command)
     address = f"http://127.0.0.1:{port}"
     click.echo(f"starting Dagster (log: {child.log}) …")

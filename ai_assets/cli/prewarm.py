@@ -40,7 +40,9 @@ class SiteOutcome:
 
 
 @click.command()
-@click.option("--site", "site_ids", type=int, multiple=True, help="Site id; may be given again. Default: all active.")
+@click.option(
+    "--site", "site_ids", type=int, multiple=True, help="Site id; may be given again. Default: all active."
+)
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="As-of date. Default: the newest batch's.")
 @click.option("--forced", is_flag=True, help="Make new answers even where the data is unchanged.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -91,7 +93,9 @@ def _sites(context: Context, site_ids: Sequence[int]) -> list[Site]:
             return [find_site(connection, site_id) for site_id in dict.fromkeys(site_ids)]
         sites = active_sites(connection)
     if not sites:
-        raise InputError("there is no active site in biz.sites: load a sample with `ai-assets sample load venue`")
+        raise InputError(
+            "there is no active site in biz.sites: load a sample with `ai-assets sample load venue`"
+        )
     return sites
 
 
@@ -130,7 +134,11 @@ def _run_site(
             instance=instance,
             tags={**range_tags(site.site_id), SITE_TAG: str(site.site_id)},
             run_config={
-                "ops": {"app2_finance": {"config": {"forced": forced, "as_of": as_of.isoformat() if as_of else None}}},
+                "ops": {
+                    "app2_finance": {
+                        "config": {"forced": forced, "as_of": as_of.isoformat() if as_of else None}
+                    }
+                },
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             raise_on_error=False,
@@ -248,5 +256,3 @@ def _plain(outcome: SiteOutcome) -> dict[str, Any]:
         "error": outcome.error or None,
         "failures": [failure.as_step_result() for failure in summary.failures],
     }
-
-

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,9 @@ class Children:
             for child in self._children:
                 code = child.process.poll()
                 if code is not None:
-                    raise AiAssetsError(f"{child.name} ended by itself ({code}); see {child.log}:\n{child.tail()}")
+                    raise AiAssetsError(
+                        f"{child.name} ended by itself ({code}); see {child.log}:\n{child.tail()}"
+                    )
             time.sleep(0.5)
 
     def __enter__(self) -> Self:
@@ -85,10 +88,8 @@ def _end(process: subprocess.Popen[str]) -> None:
     group = process.pid
     if process.poll() is None:
         _signal(process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            pass
     # what it started and did not end itself
     _signal_group(group, signal.SIGTERM)
     ends = time.monotonic() + 5

@@ -49,7 +49,9 @@ def run_app(
     return 0
 
 
-def _run(context: Context, app_name: str, subject: Subject, as_of: date | None, *, forced: bool) -> StepResult:
+def _run(
+    context: Context, app_name: str, subject: Subject, as_of: date | None, *, forced: bool
+) -> StepResult:
     from ai_assets.apps.registry import app as find_app
     from ai_assets.chains.outcome import StepRequest, Trigger
     from ai_assets.chains.runtime import runtime_from

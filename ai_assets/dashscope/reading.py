@@ -20,11 +20,12 @@ import pydantic
 from ai_assets.dashscope.clean import Cleaner
 from ai_assets.dashscope.failure import one_line
 from ai_assets.dashscope.repair import NotMendedError, repair
-from ai_assets.dashscope.spans import DEEPEST, Span, nests_deeper, object_spans
+from ai_assets.dashscope.spans import DEEPEST, MOST_SPANS, Span, nests_deeper, object_spans
 from ai_assets.errors import PermanentError
 
 MOST_BYTES = 1_000_000
-_MOST_REPAIRS = 3
+_MOST_TRIES = 20
+_MOST_REPAIRS = 2
 _LONGEST_NUMBER = 400
 
 How = Literal["strict", "fenced", "repaired"]
@@ -74,6 +75,8 @@ def read_answer(text: str, schema: type[pydantic.BaseModel]) -> Reading:
     spans = object_spans(body)
     if not spans:
         raise NotJsonError(f"the answer is not JSON: it holds no object: {one_line(body, 60)!r}")
+    if len(spans) > MOST_SPANS:
+        raise NotJsonError(f"the answer holds more than {MOST_SPANS:,} objects")
     if any(body[one.end : other.start].strip() == "," for one, other in pairwise(spans)):
         raise NotJsonError("the answer is a list of several objects, and not one object")
     return _read_spans(body, spans, schema)
@@ -81,7 +84,7 @@ def read_answer(text: str, schema: type[pydantic.BaseModel]) -> Reading:
 
 def _read_spans(body: str, spans: list[Span], schema: type[pydantic.BaseModel]) -> Reading:
     """The longest object that fits; those that parse go before those to be mended."""
-    longest_first = sorted(spans, key=lambda span: span.start - span.end)
+    longest_first = sorted(spans, key=lambda span: span.start - span.end)[:_MOST_TRIES]
     problem: UnreadableAnswerError | None = None
     broken: list[Span] = []
     for span in longest_first:

@@ -18,9 +18,9 @@ from typing import Any
 
 from ai_assets.dashscope.spans import DEEPEST, nests_deeper
 
-LONGEST_TEXT = 200_000
+LONGEST_TEXT = 100_000
 _READS_PER_CHAR = 20  # an ordinary answer takes 0.2 to 3
-_MOST_READS = 2_000_000  # about a second
+_MOST_READS = 1_000_000  # about a second
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,4})?")

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 DEEPEST = 100
 """Levels of nesting that an answer may have."""
 
+MOST_SPANS = 1_000
+"""Objects that are looked at in one text."""
+
 _MARK = re.compile(r'[{}\[\]"\\]')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """`text[start:end]` begins with `{`; `closed`: its brackets and quotes close again."""
 
@@ -26,7 +29,8 @@ class Span:
 def object_spans(text: str) -> list[Span]:
     """The outermost `{…}` of `text`, in order; brackets within double-quoted strings do not count.
 
-    An object that never closes reaches to the end of the text and is the last.
+    An object that never closes reaches to the end of the text and is the last. Of more than MOST_SPANS
+    objects the first so many and one more are given.
     """
     spans: list[Span] = []
     start, depth, quoted, skip = -1, 0, False, -1
@@ -51,6 +55,8 @@ def object_spans(text: str) -> list[Span]:
             if depth == 0:
                 spans.append(Span(start, at + 1, closed=True))
                 start = -1
+                if len(spans) > MOST_SPANS:
+                    return spans
     if start >= 0:
         spans.append(Span(start, len(text), closed=False))
     return spans

@@ -41,7 +41,7 @@ SINGLE_FLIGHT_POLL_S = 0.25
 """How often a second call for a target looks whether the first has ended."""
 
 
-class GuardRefusal(AiAssetsError):
+class GuardRefusalError(AiAssetsError):
     """The guard refused a call; `reason` is circuit_open, rate_limited or budget_exceeded:<which>."""
 
     def __init__(self, reason: str, run_log_id: int, message: str) -> None:
@@ -131,7 +131,7 @@ class Guard:
     def admit(self, call: Call, cancelled: threading.Event) -> Admission | Reuse:
         """Wait for the target to be free and for a turn in the rate; returns at once where neither is needed.
 
-        Raises GuardRefusal, AdmissionCancelledError, or DatabaseUnavailableError (fail closed).
+        Raises GuardRefusalError, AdmissionCancelledError, or DatabaseUnavailableError (fail closed).
         """
         patience_ends = self._clock() + self.limits.wait_s(batch=call.batch)
         pending: int | None = None
@@ -143,7 +143,7 @@ class Guard:
                 case "reuse":
                     return Reuse(row["cache_id"])
                 case "refused":
-                    raise GuardRefusal(row["reason"], row["run_log_id"], self._refusal(call, row))
+                    raise GuardRefusalError(row["reason"], row["run_log_id"], self._refusal(call, row))
                 case "again":
                     continue
                 case "wait":
@@ -159,7 +159,7 @@ class Guard:
     def take_place(self, call: Call, remaining_s: float, cancelled: threading.Event) -> None:
         """A place in the rate for one more HTTP attempt of an admitted call, within `remaining_s`.
 
-        Raises GuardRefusal's reason as AiAssetsError where no place comes free in time.
+        Raises GuardRefusalError's reason as AiAssetsError where no place comes free in time.
         """
         ends = self._clock() + remaining_s
         while True:
@@ -172,7 +172,9 @@ class Guard:
             if wait_s == 0:
                 return
             if wait_s > ends - self._clock():
-                raise AiAssetsError(f"no place in the rate of site {call.site_id} for a retry within the time")
+                raise AiAssetsError(
+                    f"no place in the rate of site {call.site_id} for a retry within the time"
+                )
             if self._pause(wait_s + 0.05 * self._jitter(), cancelled):
                 raise AdmissionCancelledError
 
@@ -248,7 +250,9 @@ class Guard:
         where = f"{call.app} of site {call.site_id} ({call.target_id})"
         match row["reason"]:
             case "circuit_open":
-                return f"circuit_open: {where} was not called, its app failed too often; see `ai-assets status`"
+                return (
+                    f"circuit_open: {where} was not called, its app failed too often; see `ai-assets status`"
+                )
             case "rate_limited":
                 return (
                     f"rate_limited: {where} found no free place in the rate; the next comes in "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, EnvVar
 from pydantic import Field, SecretStr
 
 from ai_assets.apps.catalog import CATALOG
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
     """The client's settings. The key is a secret: give it as an EnvVar."""
 
-    api_key: str = Field(description="Key of the account (DASHSCOPE_API_KEY); any text where the URL is loopback")
+    api_key: str = Field(
+        description="Key of the account (DASHSCOPE_API_KEY); any text where the URL is loopback"
+    )
     base_url: str = Field(description="Base URL, ends in /api/v1 (DASHSCOPE_BASE_URL)")
     workspace: str = Field("", description="Workspace id; empty: the default one")
     app_ids: dict[str, str] = Field(description="DashScope app id by app name; empty where it is not set")
@@ -25,22 +27,26 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
     concurrency: int = Field(16, ge=1, le=256, description="Calls side by side in one run")
     prices: dict[str, list[float]] = Field(description="CNY per 1,000 tokens [in, out] by model")
 
-    @staticmethod
-    def fields_from(settings: Settings) -> dict[str, object]:
-        """What the environment sets, without the key."""
-        return {
-            "base_url": settings.dashscope_base_url,
-            "workspace": settings.dashscope_workspace,
-            "app_ids": {name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
-            "step_timeout_s": settings.step_timeout_s,
-            "concurrency": settings.concurrency,
-            "prices": {model: [float(amount) for amount in price] for model, price in settings.prices.items()},
-        }
+    @classmethod
+    def from_settings(cls, settings: Settings) -> DashScopeResource:
+        """What the environment sets; the key stays a reference to it."""
+        return cls(
+            api_key=EnvVar("DASHSCOPE_API_KEY"),
+            base_url=settings.dashscope_base_url,
+            workspace=settings.dashscope_workspace,
+            app_ids={name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
+            step_timeout_s=settings.step_timeout_s,
+            concurrency=settings.concurrency,
+            prices={model: [float(amount) for amount in price] for model, price in settings.prices.items()},
+        )
 
     def client(self, pool_size: int) -> DashScopeClient:
         """A client with its own connections; close it."""
         from ai_assets.dashscope.client import DashScopeClient
 
         return DashScopeClient(
-            api_key=SecretStr(self.api_key), base_url=self.base_url, workspace=self.workspace, pool_size=pool_size
+            api_key=SecretStr(self.api_key),
+            base_url=self.base_url,
+            workspace=self.workspace,
+            pool_size=pool_size,
         )

@@ -28,7 +28,9 @@ class GuardResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster'
     batch_admission_wait_s: float = Field(600.0, ge=0, le=14_400, description="Seconds a batch call waits")
     daily_tokens: int | None = Field(None, ge=1, description="Tokens a day, all sites; none: no limit")
     monthly_tokens: int | None = Field(None, ge=1, description="Tokens a month, all sites; none: no limit")
-    site_daily_tokens: int | None = Field(None, ge=1, description="Tokens a day for each site; none: no limit")
+    site_daily_tokens: int | None = Field(
+        None, ge=1, description="Tokens a day for each site; none: no limit"
+    )
     breaker_window_s: float = Field(300.0, ge=1, description="Seconds the failure share is counted over")
     breaker_min_calls: int = Field(5, ge=1, description="Calls needed before the breaker may open")
     breaker_failure_share: float = Field(0.5, gt=0, le=1, description="Share of failures that opens it")

@@ -30,6 +30,9 @@ def runtime(
         app_ids=dashscope.app_ids,
         step_timeout_s=dashscope.step_timeout_s,
         concurrency=width,
-        prices={model: (Decimal(str(price[0])), Decimal(str(price[1]))) for model, price in dashscope.prices.items()},
+        prices={
+            model: (Decimal(str(price[0])), Decimal(str(price[1])))
+            for model, price in dashscope.prices.items()
+        },
     ) as made:
         yield made

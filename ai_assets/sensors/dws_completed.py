@@ -22,11 +22,11 @@ from dagster import (
 from sqlalchemy import Engine
 
 from ai_assets.assets.sources import batch_materialization
+from ai_assets.assets.trigger_job import ATTEMPT_TAG, EVENT_TAG, JOB_TAG, SITE_TAG
 from ai_assets.errors import AiAssetsError
 from ai_assets.jobs import site_insights
 from ai_assets.partitions import AREA_PARTITIONS, after, areas_def, plan_blocks, range_tags, stands_alone
 from ai_assets.resources.database import DatabaseResource
-from ai_assets.assets.trigger_job import ATTEMPT_TAG, EVENT_TAG, JOB_TAG, SITE_TAG
 from ai_assets.sensors.site_runs import Act, for_waiting, run_key
 from ai_assets.sensors.upkeep import end_cancelled, lose_attempt, put_lost_right, run_of_attempt, run_state
 from ai_assets.settings import load_settings

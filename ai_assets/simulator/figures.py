@@ -16,7 +16,8 @@ from ai_assets.simulator.labels import labelled, unit_of
 
 MOST_FIGURES: Final = 300
 # A daily series is one matter: a few of its days are enough to speak of.
-MOST_A_LEVEL: Final = 16
+MOST_OF_A_LIST: Final = 6
+MOST_OF_AN_OBJECT: Final = 48
 LONGEST_NUMBER: Final = 20
 
 T = TypeVar("T")
@@ -68,22 +69,22 @@ def parsed(prompt: str) -> object:
         return None
 
 
-def leaves(data: object, most_a_level: int | None = None) -> Iterator[tuple[tuple[str, ...], object]]:
+def leaves(data: object, *, all_of_them: bool = True) -> Iterator[tuple[tuple[str, ...], object]]:
     """Every leaf of `data` with the keys that lead to it, in the order of the text.
 
-    Items of a list are named by a key of theirs that names things (a date, a name), else not at all. Of a
-    level with more than `most_a_level` entries only so many are visited, spread over it.
+    Items of a list are named by a key of theirs that names things (a date, a name), else not at all.
+    Without `all_of_them`, of a list or an object with many entries only some are visited, spread over it.
     """
     stack: list[tuple[tuple[str, ...], object]] = [((), data)]
     while stack:
         path, value = stack.pop()
         if isinstance(value, dict):
-            entries = _spread(list(value.items()), most_a_level)
-            stack.extend(((*path, key), inner) for key, inner in reversed(entries))
+            entries = list(value.items())
+            entries = entries if all_of_them else _spread(entries, MOST_OF_AN_OBJECT)
+            stack.extend([((*path, key), inner) for key, inner in reversed(entries)])
         elif isinstance(value, list):
-            stack.extend(
-                ((*path, *_item_name(inner)), inner) for inner in reversed(_spread(value, most_a_level))
-            )
+            items = value if all_of_them else _spread(value, MOST_OF_A_LIST)
+            stack.extend([((*path, *_item_name(inner)), inner) for inner in reversed(items)])
         else:
             yield path, value
 
@@ -100,7 +101,7 @@ def figures_in(prompt: str, data: object) -> tuple[Figure, ...]:
 
 
 def _in_json(prompt: str, data: object) -> Iterator[Figure]:
-    for path, value in leaves(data, MOST_A_LEVEL):
+    for path, value in leaves(data, all_of_them=False):
         if not isinstance(value, str) or len(value) > LONGEST_NUMBER or not path:
             continue
         if _NO_FIGURE.search(path[-1]):
@@ -128,8 +129,8 @@ def _in_text(prompt: str) -> Iterator[Figure]:
         yield Figure(label, text, unit_of(label))
 
 
-def _spread(entries: list[T], most: int | None) -> list[T]:
-    if most is None or len(entries) <= most:
+def _spread(entries: list[T], most: int) -> list[T]:
+    if len(entries) <= most:
         return entries
     return [entries[place * (len(entries) - 1) // (most - 1)] for place in range(most)]
 

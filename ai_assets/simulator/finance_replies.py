@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ai_assets.simulator.chance import Dice
@@ -109,7 +110,7 @@ def _chosen(figures: tuple[Figure, ...], dice: Dice) -> list[tuple[Theme, Figure
     """One figure for each theme that the prompt has figures of; without any, a few of what there is."""
     by_theme: dict[str, list[Figure]] = {}
     for figure in figures:
-        by_theme.setdefault(_theme_of(figure).title, []).append(figure)
+        by_theme.setdefault(_theme_of(figure.label).title, []).append(figure)
     themes = [theme for theme in _THEMES if theme.title in by_theme]
     if not themes:
         return [(_OTHER, figure) for figure in dice.sample(figures, 2)]
@@ -118,8 +119,9 @@ def _chosen(figures: tuple[Figure, ...], dice: Dice) -> list[tuple[Theme, Figure
     ]
 
 
-def _theme_of(figure: Figure) -> Theme:
-    return next((theme for theme in _THEMES if theme.words.search(figure.label)), _OTHER)
+@lru_cache(maxsize=4096)
+def _theme_of(label: str) -> Theme:
+    return next((theme for theme in _THEMES if theme.words.search(label)), _OTHER)
 
 
 def _telling(figures: list[Figure], dice: Dice) -> Figure:

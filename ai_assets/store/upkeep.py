@@ -19,7 +19,9 @@ _SWEEPS = {
     "old budget rows": text(
         "delete from biz.ai_budgets where updated_at < clock_timestamp() - interval '400 days'"
     ),
-    "gone workers": text("delete from biz.ai_workers where heartbeat_at < clock_timestamp() - interval '1 day'"),
+    "gone workers": text(
+        "delete from biz.ai_workers where heartbeat_at < clock_timestamp() - interval '1 day'"
+    ),
 }
 
 

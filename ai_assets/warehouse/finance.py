@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, text
 
 from ai_assets.errors import PromptError
+from ai_assets.warehouse.areas import AREAS
 from ai_assets.warehouse.contract import FINANCE_AREA_DAILY, FINANCE_SITE_DAILY, reading
 from ai_assets.warehouse.finance_frames import DailySums, Fault, Row, area_sums, site_sums
 from ai_assets.warehouse.sites import Batch, Site, newest_batch
@@ -65,7 +66,9 @@ class SiteFinance:
             return
         fault = min(found, key=lambda f: (f.day, f.table, f.area or "", f.column))
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        where = f", area {fault.area}" if fault.area is not None else ""
+        # a name that is none of ours is people's text: quoted and cut, so that the message stays one line
+        name = fault.area if fault.area is None or fault.area in AREAS else repr(fault.area[:40])
+        where = f", area {name}" if name is not None else ""
         raise PromptError(
             f"{fault.table}.{fault.column} of site {self.site.site_id} on {fault.day}{where} "
             f"is {fault.value}: {fault.why}{more}; correct the source and run again"

@@ -110,10 +110,10 @@ def area_sums(
         for day, area, _ in rows
         if area in (ALL, HALL)
     ]
-    is_leaf = frame["area"].isin(LEAF_AREAS)
-    sums = {area: _by_day(AREA_TABLE, frame[frame["area"].isin(leaves(area))]) for area in AREAS if area != ALL}
+    names = frame["area"]
+    sums = {area: _by_day(AREA_TABLE, frame[names.isin(leaves(area))]) for area in AREAS if area != ALL}
     sums[ALL] = _by_day(AREA_TABLE, frame)
-    sums[OTHER] = _by_day(AREA_TABLE, frame[~is_leaf])
+    sums[OTHER] = _by_day(AREA_TABLE, frame[~names.isin(LEAF_AREAS)])
     others = {(day, area or "") for day, area, _ in rows if area not in (*LEAF_AREAS, ALL, HALL)}
     return sums, tuple(sorted(others)), tuple(faults)
 

@@ -126,6 +126,9 @@ class RawServer:
 
     def close(self) -> None:
         self._stopping.set()
+        for sock in (self._listener, *(peer.sock for peer in self.peers)):
+            with contextlib.suppress(OSError):  # wakes whoever reads it; gone already is as well
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
             thread.join(10)
         self._listener.close()
@@ -136,6 +139,8 @@ class RawServer:
                 sock, _ = self._listener.accept()
             except TimeoutError:
                 continue
+            except OSError:
+                return
             self.connections += 1
             thread = threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True)
             self._threads.append(thread)

@@ -8,7 +8,9 @@ import time
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
+from ai_assets.dashscope.attempt import Attempt
 from ai_assets.dashscope.client import Backoff, Limits
 from ai_assets.dashscope.errors import (
     AnswerTimeoutError,
@@ -17,6 +19,9 @@ from ai_assets.dashscope.errors import (
     ClientBusyError,
     Effect,
 )
+from ai_assets.dashscope.key import KeyAuth
+from ai_assets.dashscope.transport import Transport
+from ai_assets.dashscope.wire import RawReply
 from ai_assets.errors import TransientError
 
 DEADLINE_S = 0.3
@@ -274,3 +279,28 @@ def test_closing_the_client_ends_the_calls_under_way(serve, client_of):
     assert "closed" in str(caught[0])
     with pytest.raises(CallCancelledError, match="closed"):
         client.call("a", "p", deadline_s=1)
+
+
+def test_an_abort_after_the_answer_was_read_spares_the_connections_next_user(serve, key):
+    server = serve(lambda peer, _request: peer.answer())
+    attempt, ticks = Attempt(), []
+
+    def clock():
+        ticks.append(1)
+        if len(ticks) > 1:  # the answer is read, its connection given back, the request not yet over
+            attempt.abort()
+        return 0.0
+
+    transport = Transport(
+        auth=KeyAuth(SecretStr(key)),
+        base_url=server.base_url,
+        workspace="",
+        pool_size=1,
+        limits=Limits(),
+        clock=clock,
+    )
+    assert isinstance(transport.send(attempt, "/a", b"{}", 10.0), RawReply)
+    assert attempt.aborted
+    assert isinstance(transport.send(Attempt(), "/a", b"{}", 10.0), RawReply)
+    assert server.connections == 1
+    transport.close()

@@ -165,7 +165,7 @@ def test_the_message_is_one_line_that_says_what_where_and_what_to_do():
     st.dictionaries(st.sampled_from(["Retry-After", "Date", "x"]), st.text()),
     st.text(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_a_server_says_becomes_one_short_printable_error(status, code, message, headers, request_id):
     error = classify(status, code, message, headers, request_id)
     line = str(error)

@@ -243,6 +243,11 @@ def test_the_most_calls_at_once_are_remembered_and_reset_starts_from_what_is_ope
         stats.begin(Call(now, "app2", "ok"))
     stats.end(now, abandoned=False)
     assert (stats.as_json()["in_flight"], stats.as_json()["max_in_flight"]) == (2, 3)
+    stats.begin(Call(now, "app2", "ok"))
+    stats.end(now, abandoned=False)
+    stats.end(now, abandoned=False)
+    stats.begin(Call(now, "app2", "ok"))
+    assert (stats.as_json()["in_flight"], stats.as_json()["max_in_flight"]) == (2, 3)
     stats.reset()
     assert (stats.as_json()["in_flight"], stats.as_json()["max_in_flight"]) == (2, 2)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ai_assets.simulator.figures import MOST_A_LEVEL, figures_in, parsed
+from ai_assets.simulator.figures import MOST_OF_A_LIST, figures_in, parsed
 
 
 def said(prompt: str) -> list[str]:
@@ -30,6 +30,7 @@ def said(prompt: str) -> list[str]:
         ('{"经营指标": {"净收入": {"变化%": -5.0}}}', "净收入变化为 -5.0%"),
         ('{"经营指标": {"优惠率%": {"对比期": 5.5}}}', "对比期优惠率为 5.5%"),
         ('{"经营指标": {"优惠率%": {"变化": -1.0}}}', "优惠率变化为 -1.0 个百分点"),
+        ('{"经营指标": {"优惠率%": {"变化%": -18.2}}}', "优惠率变化为 -18.2%"),
         ('{"经营指标": {"消费时长（分钟）": {"本期": 40}}}', "本期消费时长为 40 分钟"),
         ('{"区域净收入构成": {"A厅": {"占比%": 40.1}}}', "区域净收入构成中A厅占比为 40.1%"),
         ('{"区域净收入构成": {"A厅": {"本期": 5.00}}}', "区域净收入构成中A厅本期为 5.00 元"),
@@ -63,7 +64,7 @@ def test_ids_dates_phones_and_words_are_no_figures(prompt: str) -> None:
 def test_of_a_long_series_only_a_spread_is_read() -> None:
     days = [{"日期": f"第{number}日", "净收入": number} for number in range(1000, 1400)]
     read = said(json.dumps({"每日": days}, ensure_ascii=False))
-    assert len(read) == MOST_A_LEVEL
+    assert len(read) == MOST_OF_A_LIST
     assert read[0].endswith("1000 元")
     assert read[-1].endswith("1399 元")
 

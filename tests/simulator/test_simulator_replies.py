@@ -191,8 +191,17 @@ def test_data_that_is_missing_in_part_is_told_beside_the_figures() -> None:
     assert "本期净收入为 10.00 元" in insights[1]["body"]
 
 
-def test_an_instruction_about_missing_data_is_no_statement_that_it_is_missing() -> None:
-    assert "没有数据" not in as_text(answer(0, "app2", FINANCE))
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        FINANCE,
+        "若没有数据，请如实说明。本期净收入 10 元。",
+        '{"提示": "如果没有数据就说没有数据", "本期": {"净收入": 10.00}}',
+        '{"回答格式": "没有记录就写无", "本期": {"净收入": 10.00}}',
+    ],
+)
+def test_an_instruction_about_missing_data_is_no_statement_that_it_is_missing(prompt: str) -> None:
+    assert "没有数据" not in as_text(answer(0, "app2", prompt))
 
 
 def test_app8_merges_the_clues_of_the_prompt_with_their_providers() -> None:
@@ -218,10 +227,11 @@ def test_app8_has_no_clues_where_there_is_nothing_to_merge() -> None:
 
 def test_app6_scores_a_complaint_low_and_praise_high() -> None:
     def scores(text: str) -> list[Any]:
-        return [answer(seed, "app6", text)["score"] for seed in range(10)]
+        return [answer(seed, "app6", text)["score"] for seed in range(40)]
 
-    assert max(scores("客人投诉空调太吵")) <= 4
-    assert min(scores("客人很满意")) >= 7
+    assert set(scores("客人投诉空调太吵")) == {1, 2, 3, 4}
+    assert set(scores("客人很满意")) == {7, 8, 9, 10}
+    assert set(scores("客人常在晚间来")) == {4, 5, 6, 7}
 
 
 def test_an_answer_is_a_function_of_seed_app_and_prompt_in_any_process() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,13 +52,18 @@ def test_usage_in_a_stream_is_cumulative(ask: Any) -> None:
 def test_frames_arrive_while_the_answer_is_still_being_made(
     simulator: Simulator, start_call: Callable[..., http.client.HTTPConnection]
 ) -> None:
-    simulator.configure(latency=1)
-    response = start_call(stream=True, incremental=True).getresponse()
-    first = response.readline()
-    # The call is still open: the first frame has come long before the last was made.
-    assert first == b"id:1\n"
-    assert simulator.stats()["in_flight"] == 1
-    assert b'"finish_reason": "stop"' in response.read()
+    simulator.configure(latency=10)
+    connection = start_call(stream=True, incremental=True)
+    response = connection.getresponse()
+    event = [response.readline() for _ in range(5)]
+    assert (event[0], event[-1]) == (b"id:1\n", b"\n")
+    # Leaving now is leaving early: the rest was not sent yet.
+    response.close()
+    connection.close()
+    deadline = time.monotonic() + 20
+    while simulator.stats()["in_flight"] and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert simulator.stats()["abandoned"] == 1
 
 
 def test_one_connection_serves_many_calls(ask: Any, connection: http.client.HTTPConnection) -> None:

@@ -192,6 +192,11 @@ def test_the_series_adds_up_to_the_windows_net_revenue_and_its_points_touch_only
     assert one.figures["net_revenue"].now == (D(sum(inside)) / 100 if inside else None)
     assert all(span.start <= p.start <= p.end <= span.end for p in one.series)
     assert [p.start for p in one.series] == sorted({p.start for p in one.series})
+    for point in one.series:
+        cents = [
+            c for ago, c in cents_by_day.items() if point.start <= AS_OF - timedelta(days=ago) <= point.end
+        ]
+        assert (point.net_revenue * 100, point.orders) == (sum(cents), len(cents))
     assert all(a.end < b.start for a, b in zip(one.series, one.series[1:], strict=False))
     assert all(not one.weekly or p.start.weekday() == 0 or p.start == span.start for p in one.series)
 
@@ -227,10 +232,13 @@ def test_a_day_without_business_is_neither_a_business_day_nor_a_worst_day() -> N
         area_row("2026-08-10", "vip"),
         area_row("2026-08-11", "vip", net_revenue="10", orders=1),
         area_row("2026-08-12", "vip", net_revenue="20", orders=1),
+        # refunds only
+        area_row("2026-08-13", "vip", net_revenue="-5"),
     ]
     got = made("last_week", "vip", rows)
-    assert got.figures["business_days"].now == 2
-    assert [p.start for p in got.worst_days] == [date(2026, 8, 11)]
+    assert got.figures["business_days"].now == 3
+    assert [p.start for p in got.best_days] == [date(2026, 8, 12), date(2026, 8, 11)]
+    assert [p.start for p in got.worst_days] == [date(2026, 8, 13)]
 
 
 def test_days_without_any_row_of_the_whole_site_are_told_as_missing_in_every_area() -> None:
@@ -287,6 +295,15 @@ def test_a_refusal_names_table_column_site_day_area_and_value_and_counts_the_res
         "dws.finance_area_daily.orders of site 1001 on 2026-08-18, area vip is -2: "
         "a count cannot be negative (and 2 more); correct the source and run again"
     )
+
+
+def test_a_refusal_stays_one_line_whatever_the_source_calls_the_area() -> None:
+    finance = site_finance(SITE, AS_OF, None, [area_row("2026-08-18", "吧\n台" * 50, orders=-1)], [])
+    with pytest.raises(PromptError) as caught:
+        cell(finance, window("this_week", AS_OF), "all")
+    assert "area '吧\\n台" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_every_leaf_area_has_its_share_and_the_shares_come_to_a_hundred() -> None:
