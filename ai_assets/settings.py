@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     """The whole configuration; see each field. Raises ConfigurationError from `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     database_url: SecretStr = Field(
