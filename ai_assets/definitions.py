@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagster import Definitions, EnvVar
+from dagster import Definitions, EnvVar, in_process_executor
 
 from ai_assets.assets.finance import ASSETS as FINANCE_ASSETS
 from ai_assets.assets.sources import SOURCES
@@ -34,6 +34,9 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions
         jobs=JOBS,
         sensors=[dws_completed],
         schedules=SCHEDULES,
+        # a run is one step that goes side by side inside: a process of its own for it would only cost two seconds,
+        # and outlive its run when that is killed
+        executor=in_process_executor,
         resources={**resources, **(overrides or {})},
     )
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ai_assets.errors import ConfigurationError
 
@@ -22,13 +22,19 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Tokens = Annotated[int, Field(ge=1, le=10**15)]
+Price = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
     """The whole configuration; see each field. Raises ConfigurationError from `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
     )
 
     database_url: SecretStr = Field(
@@ -199,7 +205,7 @@ class Settings(BaseSettings):
         le=90,
         description="Days the dws_completed sensor looks back for batches finished late or corrected",
     )
-    prices: dict[str, tuple[Decimal, Decimal]] = Field(
+    prices: dict[str, tuple[Price, Price]] = Field(
         {
             "qwen-max": (Decimal("0.0024"), Decimal("0.0096")),
             "qwen-plus": (Decimal("0.0008"), Decimal("0.002")),
@@ -208,6 +214,15 @@ class Settings(BaseSettings):
         validation_alias="AI_PRICES",
         description="CNY per 1,000 tokens (in, out) by model, as JSON; an unknown model costs the dearest",
     )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        # processes that are started from elsewhere must find the same folder
+        try:
+            return value.expanduser().resolve()
+        except RuntimeError:
+            raise ValueError("there is no such user's home") from None
 
     @field_validator("timezone")
     @classmethod
@@ -232,15 +247,24 @@ class Settings(BaseSettings):
     @field_validator("dashscope_base_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            known = False
+        if not known or parts.query or parts.fragment:
             raise ValueError("not an http(s) URL such as https://dashscope.aliyuncs.com/api/v1")
+        if parts.username is not None or parts.password is not None:
+            # this setting is shown in logs and in the Dagster UI
+            raise ValueError("a user or password in it would be shown; the key goes into DASHSCOPE_API_KEY")
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _open_times_in_order(self) -> Self:
+    def _in_order(self) -> Self:
         if self.breaker_open_max_s < self.breaker_open_s:
             raise ValueError("AI_BREAKER_OPEN_MAX_S is below AI_BREAKER_OPEN_S")
+        if self.workers_max < self.workers_min:
+            raise ValueError("AI_WORKERS_MAX is below AI_WORKERS_MIN")
         return self
 
     @property
@@ -274,6 +298,9 @@ def load_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]  # every field comes from the environment
     except ValidationError as error:
         raise ConfigurationError(_one_line(error)) from None
+    except SettingsError:
+        # the only setting that is written as JSON
+        raise ConfigurationError("wrong settings: AI_PRICES: not JSON") from None
 
 
 def _one_line(error: ValidationError) -> str:

@@ -6,18 +6,24 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import date
 from itertools import count
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
 
 from ai_assets.samples.contract import create_contract_tables
+from ai_assets.samples.venue import load_venue
+from ai_assets.simulator.server import Simulator
 from ai_assets.store import embedded
 from ai_assets.store.engine import make_engine
 from ai_assets.store.migrate import upgrade
 
 _number = count(1)
+
+VENUE_LAST_DAY = date(2026, 6, 30)
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +82,13 @@ def _new_database(server_url: str, template: str | None) -> str:
     return embedded.with_database(server_url, name)
 
 
+def _name_of(url: str) -> str:
+    return make_url(url).database or ""
+
+
 def _drop_database(server_url: str, url: str) -> None:
     with _admin(server_url) as connection:
-        connection.execute(text(f"drop database {url.rpartition('/')[2].partition('?')[0]} with (force)"))
+        connection.execute(text(f"drop database {_name_of(url)} with (force)"))
 
 
 @pytest.fixture
@@ -103,3 +113,36 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = make_engine(database_url, pool_size=20)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def simulator_server() -> Iterator[Simulator]:
+    """One simulator for all; a test that uses it takes `simulator`, which is reset."""
+    with Simulator(seed=7, keep_prompts=500) as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(simulator_server: Simulator) -> Simulator:
+    """The simulator, counting from zero and without any trouble."""
+    simulator_server.reset()
+    return simulator_server
+
+
+@pytest.fixture(scope="session")
+def venue_template(server_url: str, template: str) -> Iterator[str]:
+    """The name of a database with the generated venue of two sites in it, to clone from."""
+    url = _new_database(server_url, template)
+    engine = make_engine(url)
+    load_venue(engine, sites=2, days=400, end=VENUE_LAST_DAY)
+    engine.dispose()
+    yield _name_of(url)
+    _drop_database(server_url, url)
+
+
+@pytest.fixture
+def venue_url(server_url: str, venue_template: str) -> Iterator[str]:
+    """A database of this test's own with the venue: sites 1001 and 1002, 400 days to VENUE_LAST_DAY."""
+    url = _new_database(server_url, venue_template)
+    yield url
+    _drop_database(server_url, url)

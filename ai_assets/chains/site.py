@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -176,7 +176,7 @@ def run_cells(
             while left:
                 done, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
-                    result = future.result()
+                    result = _in_time(future.result(), summary)
                     summary.add(result)
                     on_result(running[future], result)
                 if on_tick is not None:
@@ -190,6 +190,13 @@ def run_cells(
             raise
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _in_time(result: StepResult, summary: CellsSummary) -> StepResult:
+    """A step that was cancelled because the chain ran out of time says so."""
+    if not (summary.timed_out and result.reason == "cancelled"):
+        return result
+    return replace(result, reason="chain_timeout", message="the chain of this site ran out of time")
 
 
 def _build(figures: _Figures, cell: Cell) -> Prompt:

@@ -239,6 +239,7 @@ _RULES = (
     _Rule(QuotaExhaustedError, ("*allocationquota*",), "free allocated quota exceeded"),
     _Rule(TokensThrottledError, ("*allocationquota*",)),
     _Rule(ThrottledError, ("throttling*",)),
+    _Rule(RequestTooLargeError, ("badrequest.toolarge",)),
     _Rule(BadRequestError, ("invalidparameter*", "badrequest*", "flownotpublished")),
     _Rule(ServerTimeoutError, ("requesttimeout", "internalerror.timeout")),
     _Rule(AppFailedError, ("appprocessfailed", "invokepluginfailed")),

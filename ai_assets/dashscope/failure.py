@@ -36,8 +36,8 @@ class DashScopeError(AiAssetsError):
     """A call to DashScope gave no usable answer.
 
     `message` is one line and never holds the key. `retry_after_s` is what the server asked for, in seconds.
-    `may_be_billed`: some attempt of the call may have cost tokens that nobody has told us;
-    `unsettled_attempts` counts those. `usage_tokens` is (in, out) where a failed answer did tell its usage.
+    `may_be_billed`: the call may have cost tokens. `usage_tokens` is (in, out) where the failed answer told
+    them; `unsettled_attempts` counts the attempts that may have cost some and told nothing.
     """
 
     reason = "dashscope"

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from ai_assets.errors import AiAssetsError
+from ai_assets.errors import AiAssetsError, TransientError
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.store.engine import reachable
 
@@ -48,6 +48,12 @@ class GuardRefusalError(AiAssetsError):
         super().__init__(message)
         self.refusal = reason
         self.run_log_id = run_log_id
+
+
+class NoPlaceError(TransientError):
+    """An admitted call found no place in the rate for one more HTTP attempt within its time."""
+
+    reason = "rate_limited"
 
 
 class AdmissionCancelledError(AiAssetsError):
@@ -152,14 +158,18 @@ class Guard:
                     seconds = row["retry_after_s"] + 0.05 * self._jitter()
                 case _:
                     seconds = min(SINGLE_FLIGHT_POLL_S, row["retry_after_s"] + 0.01)
+            began = self._clock()
             if self._pause(seconds, cancelled):
                 self._drop(pending)
                 raise AdmissionCancelledError
+            if row["verdict"] == "in_flight":
+                # waiting for another call of the target is not waiting for a turn in the rate
+                patience_ends += self._clock() - began
 
     def take_place(self, call: Call, remaining_s: float, cancelled: threading.Event) -> None:
         """A place in the rate for one more HTTP attempt of an admitted call, within `remaining_s`.
 
-        Raises GuardRefusalError's reason as AiAssetsError where no place comes free in time.
+        Raises NoPlaceError where none comes free in time, AdmissionCancelledError, DatabaseUnavailableError.
         """
         ends = self._clock() + remaining_s
         while True:
@@ -172,8 +182,9 @@ class Guard:
             if wait_s == 0:
                 return
             if wait_s > ends - self._clock():
-                raise AiAssetsError(
-                    f"no place in the rate of site {call.site_id} for a retry within the time"
+                raise NoPlaceError(
+                    f"rate_limited: no place in the rate of site {call.site_id} for another attempt of "
+                    f"{call.app} ({call.target_id}) within its time (AI_RATE_PER_MINUTE)"
                 )
             if self._pause(wait_s + 0.05 * self._jitter(), cancelled):
                 raise AdmissionCancelledError

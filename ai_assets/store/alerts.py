@@ -7,6 +7,8 @@ import logging
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ai_assets.store.texts import storable
+
 logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 200
@@ -33,7 +35,7 @@ def raise_alert(
         "site": site_id,
         "app": app_type,
         "type": alert_type,
-        "message": message.replace("\x00", "�")[:MESSAGE_LIMIT],
+        "message": (storable(message) or "")[:MESSAGE_LIMIT],
         "log": log_id,
     }
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
+
+from ai_assets.store.texts import storable_json
 
 _REUSABLE = text(
     """
@@ -95,7 +96,7 @@ def write(
                 "cache_type": cache_type,
                 "site": site_id,
                 "target": target_id,
-                "result": json.dumps(result, ensure_ascii=False),
+                "result": storable_json(result),
                 "score": score,
                 "triggered_by": triggered_by,
                 "job": trigger_job_id,

@@ -29,15 +29,17 @@ class DataFolder:
     moved_because: str = ""
 
 
-def data_folder(home: Path) -> DataFolder:
-    """Where the data goes for this home.
+def data_folder(home: Path, *, as_root: bool | None = None) -> DataFolder:
+    """Where the data goes for this home, for root or another user; None: whoever runs this.
 
     As root the server runs as a user of its own and its library opens every parent folder to all users, so
     under a private parent (such as /root) the data goes under /var/tmp instead.
     """
     home = home.expanduser().resolve()
     wanted = home / "postgres"
-    private = _first_private_parent(home) if os.geteuid() == 0 else None
+    if as_root is None:
+        as_root = os.geteuid() == 0
+    private = _first_private_parent(home) if as_root else None
     if private is None:
         return DataFolder(wanted)
     elsewhere = Path("/var/tmp") / f"ai_assets-{sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108  # said to the operator

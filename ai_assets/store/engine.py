@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
@@ -21,11 +21,8 @@ def make_engine(url: str, *, pool_size: int = 5, application_name: str = "ai_ass
 
     Raises ConfigurationError for a URL that is not Postgres. Opens no connection.
     """
-    if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
-        raise ConfigurationError("AI_DATABASE_URL is not a Postgres URL (postgresql+psycopg2://…)")
-    parsed = make_url("postgresql+psycopg2://" + url.partition("://")[2])
     return create_engine(
-        parsed,
+        _postgres_url(url),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=30,
@@ -33,9 +30,27 @@ def make_engine(url: str, *, pool_size: int = 5, application_name: str = "ai_ass
         connect_args={
             "application_name": application_name,
             "connect_timeout": 10,
-            "options": "-c timezone=UTC",
+            # the guard's functions look again after each lock they took: a server whose default is a stricter
+            # isolation would have them read a snapshot older than the lock
+            "options": r"-c timezone=UTC -c default_transaction_isolation=read\ committed",
         },
     )
+
+
+def _postgres_url(url: str) -> URL:
+    if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
+        raise ConfigurationError("AI_DATABASE_URL is not a Postgres URL (postgresql+psycopg2://…)")
+    try:
+        parsed = make_url("postgresql+psycopg2://" + url.partition("://")[2])
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        # no cause: it would quote what was taken for the host or port, which may be a piece of the password
+        raise ConfigurationError(
+            "AI_DATABASE_URL cannot be read: the form is postgresql+psycopg2://user:password@host:port/database, "
+            "special characters of the password written as %XX"
+        )
+    return parsed
 
 
 @contextmanager
@@ -53,8 +68,8 @@ def reachable(what: str) -> Iterator[None]:
 
 def _is_connection_trouble(error: DBAPIError) -> bool:
     code = getattr(error.orig, "pgcode", None)
-    # 08 connection exception, 57P0x shutdown, 53300 too many connections; none: no answer at all
-    return code is None or code.startswith("08") or code in {"57P01", "57P02", "57P03", "53300"}
+    # 08 connection exception, 57P0x shutdown or idle too long, 53300 too many connections; none: no answer
+    return code is None or code.startswith("08") or code in {"57P01", "57P02", "57P03", "57P05", "53300"}
 
 
 def first_line(error: BaseException) -> str:

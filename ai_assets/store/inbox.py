@@ -6,15 +6,18 @@ A job goes pending → running → completed | partial | failed; a lost attempt 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from ai_assets.store.texts import storable, storable_json
 
 ERROR_LIMIT = 500
+LARGEST_ID = 2**63 - 1
 RETRY_BASE_S = 20
 """Seconds before an attempt that the machinery lost is made again; doubles with each."""
 
@@ -41,11 +44,13 @@ _DUE_SITE_JOBS = text(
 )
 _CLAIM = text(
     """
-    update biz.ai_trigger_jobs
+    update biz.ai_trigger_jobs j
     set status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()),
         finished_at = null, error_message = null, lease_owner = :owner, run_id = :run_id,
         lease_until = clock_timestamp() + make_interval(secs => :lease_s)
     where id = :id and (status = 'pending' or (:again and status in ('completed', 'partial', 'failed', 'dead')))
+      and not exists (select from biz.ai_trigger_jobs o
+        where o.status = 'running' and o.site_id = j.site_id and o.member_id = j.member_id)
     returning *
     """
 )
@@ -77,7 +82,7 @@ _RETURN_LOST = text(
         not_before = clock_timestamp() + make_interval(secs => :wait_s),
         error_message = :error, lease_owner = null, lease_until = null,
         finished_at = case when :attempts >= :max_attempts then clock_timestamp() end
-    where id = :id
+    where id = :id and attempts <= :attempts
       and (status = 'pending' or (status = 'running' and lease_until < clock_timestamp()))
     returning status
     """
@@ -127,16 +132,22 @@ def fire(
     connector_type: str = "feiqiu",
 ) -> int:
     """Take an event in; returns its trigger job's id. Bad input is recorded, never raised."""
+    content = dict(payload or {})
+    # an id that no column can hold is no id; the row still says what was sent
+    if site_id is not None and abs(site_id) > LARGEST_ID:
+        content["site_id_sent"], site_id = str(site_id), None
+    if member_id is not None and abs(member_id) > LARGEST_ID:
+        content["member_id_sent"], member_id = str(member_id), -1
     return int(
         connection.execute(
             _FIRE,
             {
-                "event_type": event_type,
+                "event_type": storable(event_type),
                 "site_id": site_id,
                 "member_id": member_id,
-                "payload": json.dumps(dict(payload or {}), ensure_ascii=False),
+                "payload": storable_json(content),
                 "is_forced": is_forced,
-                "connector_type": connector_type,
+                "connector_type": storable(connector_type),
             },
         ).scalar_one()
     )
@@ -184,9 +195,17 @@ def claim(
     run_id: str | None,
     again: bool = False,
 ) -> TriggerJob | None:
-    """Take a job to run its chain; None where it is not to be had. `again`: also one that has ended."""
+    """Take a job to run its chain; None where it is not to be had: another runs it, or a chain of its member.
+
+    `again`: also one that has ended.
+    """
     parameters = {"id": job_id, "owner": owner, "lease_s": lease_s, "run_id": run_id, "again": again}
-    row = connection.execute(_CLAIM, parameters).mappings().one_or_none()
+    try:
+        with connection.begin_nested():
+            row = connection.execute(_CLAIM, parameters).mappings().one_or_none()
+    except IntegrityError:
+        # at the same instant another took a job of this member: the unique index held
+        return None
     return _job(row) if row else None
 
 
@@ -210,7 +229,7 @@ def finish(
         "id": job_id,
         "owner": owner,
         "status": status,
-        "step_results": json.dumps(list(step_results), ensure_ascii=False),
+        "step_results": storable_json(list(step_results)),
         "error": _short(error),
     }
     return connection.execute(_FINISH, parameters).rowcount == 1
@@ -255,4 +274,4 @@ def _seconds(text_of_epoch: str | None) -> float | None:
 
 
 def _short(error: str | None) -> str | None:
-    return error.replace("\x00", "�")[:ERROR_LIMIT] if error else None
+    return (storable(error) or "")[:ERROR_LIMIT] if error else None

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from ai_assets.errors import SchemaVersionError
-from ai_assets.store.engine import make_engine, reachable
+from ai_assets.errors import ConfigurationError, SchemaVersionError
+from ai_assets.store.engine import first_line, make_engine, reachable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -20,6 +20,7 @@ HEAD = "0001"
 
 VERSION_TABLE = "ai_schema_version"
 
+_NO_TABLE = {"42P01", "3F000"}
 _CURRENT = text("select version_num from biz.ai_schema_version")
 _MIGRATION_LOCK = text("select pg_advisory_lock(hashtext('ai_assets.migrate'))")
 _MIGRATION_UNLOCK = text("select pg_advisory_unlock(hashtext('ai_assets.migrate'))")
@@ -29,7 +30,8 @@ def upgrade(url: str) -> tuple[str | None, str]:
     """Migrate to HEAD; returns the revision before (None: empty) and after. Twice changes nothing.
 
     Two at once wait for each other. Raises SchemaVersionError where the database is newer than this code,
-    DatabaseUnavailableError where it cannot be reached.
+    DatabaseUnavailableError where it cannot be reached, ConfigurationError where Postgres refuses a table
+    (this user may not make it, or another software has one of that name); then nothing is changed.
     """
     from alembic import command
 
@@ -44,24 +46,37 @@ def upgrade(url: str) -> tuple[str | None, str]:
                 if before != HEAD:
                     config = _config()
                     config.attributes["connection"] = connection
-                    command.upgrade(config, HEAD)
+                    try:
+                        command.upgrade(config, HEAD)
+                    except ProgrammingError as error:
+                        raise ConfigurationError(
+                            f"the tables cannot be made in this database: {first_line(error)}; give another "
+                            "database, or a user who may make schemas and tables in this one"
+                        ) from error
                     connection.commit()
             finally:
                 connection.rollback()
                 connection.execute(_MIGRATION_UNLOCK)
                 connection.commit()
-            return before, HEAD
+        return before, HEAD
     finally:
         engine.dispose()
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The revision the database is at, or None where it was never migrated."""
+    """The revision the database is at, or None where it was never migrated.
+
+    Raises ConfigurationError where this user may not read it.
+    """
     try:
         return connection.execute(_CURRENT).scalar_one_or_none()
-    except ProgrammingError:
+    except ProgrammingError as error:
         connection.rollback()
-        return None
+        if _code(error) in _NO_TABLE:
+            return None
+        raise ConfigurationError(
+            f"the revision of the tables cannot be read: {first_line(error)}; grant this user the schema biz"
+        ) from error
 
 
 def require_current(connection: Connection) -> None:
@@ -71,6 +86,10 @@ def require_current(connection: Connection) -> None:
     if revision != HEAD:
         state = "has no ai_assets tables" if revision is None else f"is at revision {revision}, not {HEAD}"
         raise SchemaVersionError(f"the database {state}: run `ai-assets db upgrade`")
+
+
+def _code(error: DBAPIError) -> str:
+    return getattr(error.orig, "pgcode", None) or ""
 
 
 def _refuse_newer(revision: str | None) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ai_assets.store.texts import storable
+
 _FINISH = text(
     """
     update biz.ai_run_logs
@@ -43,18 +45,13 @@ class CallRecord:
 
 def finish(connection: Connection, run_log_id: int, record: CallRecord) -> None:
     """Write how the call of this row ended."""
-    values = {**record.__dict__, "response_text": storable(record.response_text), "id": run_log_id}
-    connection.execute(_FINISH, values)
+    values = {
+        name: storable(value) if isinstance(value, str) else value for name, value in record.__dict__.items()
+    }
+    connection.execute(_FINISH, {**values, "id": run_log_id})
 
 
 def run_log(connection: Connection, run_log_id: int) -> dict[str, Any] | None:
     """One whole row, or None."""
     row = connection.execute(_ROW, {"id": run_log_id}).mappings().one_or_none()
     return dict(row) if row else None
-
-
-def storable(value: str | None) -> str | None:
-    """The text as Postgres can hold it: NUL characters and lone surrogates become U+FFFD."""
-    if value is None:
-        return None
-    return value.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")

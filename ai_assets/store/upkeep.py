@@ -14,7 +14,14 @@ _SWEEPS = {
         "delete from biz.ai_breaker_outcomes where bucket < clock_timestamp() - interval '2 days'"
     ),
     "old rate places": text(
-        "delete from biz.ai_rate_places where taken_at < clock_timestamp() - interval '10 minutes'"
+        # those that an admission is deleting at this moment are its own: waiting could deadlock
+        """
+        delete from biz.ai_rate_places p using (
+            select o.site_id, o.place from biz.ai_rate_places o
+            where o.taken_at < clock_timestamp() - interval '10 minutes'
+            for update skip locked) old
+        where p.site_id = old.site_id and p.place = old.place
+        """
     ),
     "old budget rows": text(
         "delete from biz.ai_budgets where updated_at < clock_timestamp() - interval '400 days'"

@@ -6,7 +6,7 @@ import pickle
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_assets.dashscope import errors
@@ -51,6 +51,7 @@ TABLE = [
     (400, "CustomRoleBlocked", "", FILTERED),
     (400, "Arrearage", "", ARREARS),
     (413, "", "", TOO_LARGE),
+    (413, "BadRequest.TooLarge", "Payload Too Large", TOO_LARGE),
     (429, "Throttling", "", THROTTLED),
     (429, "Throttling.RateQuota", "", THROTTLED),
     (429, "Throttling.BurstRate", "", THROTTLED),
@@ -165,7 +166,7 @@ def test_the_message_is_one_line_that_says_what_where_and_what_to_do():
     st.dictionaries(st.sampled_from(["Retry-After", "Date", "x"]), st.text()),
     st.text(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_a_server_says_becomes_one_short_printable_error(status, code, message, headers, request_id):
     error = classify(status, code, message, headers, request_id)
     line = str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_assets.dashscope.prices import cost_cny, price_of
@@ -39,7 +39,7 @@ def test_nothing_used_and_no_prices_cost_nothing():
 
 
 @given(st.text(max_size=30), st.integers(0, 10**7), st.integers(0, 10**7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_model_name_makes_a_call_cheaper_than_the_cheapest_or_dearer_than_the_dearest(
     name, tokens_in, out
 ):

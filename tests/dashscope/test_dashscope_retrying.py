@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_assets.dashscope.errors import (
@@ -92,7 +92,7 @@ ERRORS = st.sampled_from(
 
 
 @given(st.lists(ERRORS, min_size=1, max_size=20), st.integers(1, 6), st.floats(0, 300), st.integers(0, 99))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_plan_outlives_its_time_or_its_number_of_attempts(kinds, max_attempts, remaining, seed):
     retries = RetryPlan(max_attempts=max_attempts, backoff=Backoff(), rng=random.Random(seed))
     sent = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_assets.dashscope.errors import (
@@ -144,7 +144,7 @@ MODELS = st.fixed_dictionaries(
 
 
 @given(st.lists(MODELS, max_size=4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_known_usage_is_always_positive_bounded_and_sums_up(models):
     usage = read_usage({"models": models})
     if usage.known:
@@ -264,13 +264,13 @@ def test_an_output_that_is_not_an_object_is_malformed(raw):
 
 
 @given(st.integers(200, 599), st.one_of(st.text(), JSON.map(json.dumps)))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_body_whatever_makes_the_reader_fail(status, body):
     assert isinstance(reply(body, status), Answer | DashScopeError)
 
 
 @given(st.dictionaries(st.sampled_from(["output", "usage", "code", "message", "request_id"]), JSON))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_document_whatever_makes_the_reader_fail(body):
     outcome = reply(body)
     assert isinstance(outcome, Answer | DashScopeError)

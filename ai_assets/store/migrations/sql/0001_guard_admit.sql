@@ -87,7 +87,8 @@ end $$;
 -- Take a place that ai_rate_wait found free, in the same transaction.
 create function biz.ai_rate_take(p_site bigint, p_batch boolean) returns void language plpgsql as $$
 declare
-    v_rate biz.ai_rate_limits;
+    v_rate  biz.ai_rate_limits;
+    v_swept bigint;
 begin
     update biz.ai_rate_limits r
         set last_place = r.last_place + 1, last_batch_place = r.last_batch_place + p_batch::integer
@@ -96,15 +97,20 @@ begin
     insert into biz.ai_rate_places (site_id, place, batch_place, taken_at)
         values (p_site, v_rate.last_place, case when p_batch then v_rate.last_batch_place end,
                 clock_timestamp());
-    -- two old places go for each one taken, so that they never pile up
-    delete from biz.ai_rate_places p
-        where p.site_id = p_site and p.place in (v_rate.swept_place + 1, v_rate.swept_place + 2)
-          and p.taken_at < clock_timestamp() - interval '61 s';
-    if found then
-        update biz.ai_rate_limits r set swept_place = (
-            select coalesce(min(p.place) - 1, v_rate.last_place - 1) from biz.ai_rate_places p
-                where p.site_id = p_site and p.place > v_rate.swept_place)
-            where r.site_id = p_site;
+    -- two old places go for each one taken, so that they never pile up; the number where the last sweep ended
+    -- saves a walk over the index entries of those that are gone
+    with oldest as (
+        select p.place, p.taken_at from biz.ai_rate_places p
+            where p.site_id = p_site and p.place > v_rate.swept_place
+            order by p.place limit 2),
+    gone as (
+        delete from biz.ai_rate_places p using oldest o
+            where p.site_id = p_site and p.place = o.place
+              and o.taken_at < clock_timestamp() - interval '61 s'
+            returning p.place)
+    select max(g.place) into v_swept from gone g;
+    if v_swept is not null then
+        update biz.ai_rate_limits r set swept_place = v_swept where r.site_id = p_site;
     end if;
 end $$;
 
@@ -194,7 +200,7 @@ begin
     select coalesce(max(u.tokens_used), length(p_prompt) + 1500) into estimate from (
         select g.tokens_used from biz.ai_run_logs g
             where g.app_type = p_app and g.status = 'success' and not g.tokens_estimated
-            order by g.id desc limit 20) u;
+            order by -g.id limit 20) u;
 
     -- before the hot rows: a wide row takes its time. A call that waited gets its id now.
     delete from biz.ai_run_logs g where g.id = p_pending and g.status = 'pending';
@@ -258,9 +264,11 @@ begin
         return;
     end if;
 
+    -- the call begins now, however long this waited for a lock
     update biz.ai_leases l
         set run_log_id = ai_admit.run_log_id, reserved_tokens = estimate, is_probe = v_probe,
-            epoch = v_breaker.epoch
+            epoch = v_breaker.epoch, admitted_at = clock_timestamp(),
+            expires_at = clock_timestamp() + make_interval(secs => p_lease_s)
         where l.id = lease_id;
     perform biz.ai_rate_take(p_site, p_batch);
     perform biz.ai_book_tokens(p_site, v_day, v_month, 0, estimate);

@@ -62,12 +62,20 @@ begin
 
     if p_effect = 'hard_stop' then
         insert into biz.ai_breakers (app_type) select unnest(p_apps) order by 1 on conflict do nothing;
-        for v_breaker in select * from biz.ai_breakers b order by b.app_type for update loop
-            if v_breaker.state <> 'open' then
-                opened := opened || v_breaker.app_type;
-            end if;
-            perform biz.ai_open_breaker(v_breaker.app_type, p_reason, p_limits, false);
-        end loop;
+        -- all of them first, in one order; a late result of an earlier epoch changes none
+        perform from biz.ai_breakers b order by b.app_type for update;
+        perform from biz.ai_breakers b where b.app_type = v_lease.app_type and b.epoch = v_lease.epoch;
+        if found then
+            for v_breaker in select * from biz.ai_breakers b order by b.app_type loop
+                if v_breaker.state <> 'open' then
+                    opened := opened || v_breaker.app_type;
+                end if;
+                -- what the probe met counts for every app that was about to be probed
+                perform biz.ai_open_breaker(v_breaker.app_type, p_reason, p_limits,
+                    v_breaker.state = 'half_open'
+                    or (v_breaker.state = 'open' and v_breaker.open_until <= clock_timestamp()));
+            end loop;
+        end if;
     elsif p_effect in ('counts', 'opens') or (p_effect = 'passed' and v_lease.is_probe) then
         select * into v_breaker from biz.ai_breakers b where b.app_type = v_lease.app_type for update;
         if v_breaker.epoch = v_lease.epoch then

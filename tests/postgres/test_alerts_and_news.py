@@ -1,0 +1,144 @@
+"""Alerts and news of the cache: rows, notifications with exactly the contract's keys, and no harm if they fail."""
+
+from __future__ import annotations
+
+import json
+import logging
+import select
+
+import pytest
+from sqlalchemy import text
+
+from ai_assets.store import cache
+from ai_assets.store.alerts import raise_alert
+from ai_assets.store.engine import make_engine
+
+
+@pytest.fixture
+def heard(db):
+    """What a listener of both channels has been told so far, as (channel, payload)."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("listen ai_alert"))
+        connection.execute(text("listen ai_cache_updated"))
+        driver = connection.connection.driver_connection
+
+        def so_far(expected: int) -> list[tuple[str, dict]]:
+            while len(driver.notifies) < expected and select.select([driver], [], [], 5)[0]:
+                driver.poll()
+            driver.poll()
+            return [(notify.channel, json.loads(notify.payload)) for notify in driver.notifies]
+
+        yield so_far
+        # the connection goes back to its pool: it must not go on listening there
+        connection.execute(text("unlisten *"))
+        driver.notifies.clear()
+
+
+def write(connection, target="555"):
+    return cache.write(
+        connection,
+        cache_type="app3_clue",
+        site_id=1001,
+        target_id=target,
+        result={},
+        score=None,
+        triggered_by="consumption",
+        trigger_job_id=4,
+        run_log_id=9,
+        prompt_hash="h",
+    )
+
+
+def test_an_alert_is_a_row_and_a_notification_with_the_contracts_keys(db, heard):
+    raise_alert(db.engine, "timeout", "app3 超时了", site_id=1001, app_type="app3_clue", log_id=12)
+    row = db.one("select * from biz.ai_alerts")
+    assert (row["site_id"], row["app_type"], row["alert_type"], row["log_id"]) == (
+        1001,
+        "app3_clue",
+        "timeout",
+        12,
+    )
+    assert row["message"] == "app3 超时了"
+    assert heard(1) == [
+        (
+            "ai_alert",
+            {
+                "site_id": 1001,
+                "app_type": "app3_clue",
+                "alert_type": "timeout",
+                "message": "app3 超时了",
+                "log_id": 12,
+            },
+        )
+    ]
+
+
+def test_an_alert_of_no_site_app_or_call_says_null(db, heard):
+    raise_alert(db.engine, "dead", "given up", site_id=None, app_type=None, log_id=None)
+    ((_, told),) = heard(1)
+    assert told == {
+        "site_id": None,
+        "app_type": None,
+        "alert_type": "dead",
+        "message": "given up",
+        "log_id": None,
+    }
+
+
+def test_news_of_the_cache_come_when_the_transaction_commits_and_never_if_it_does_not(db, heard):
+    with db.engine.connect() as connection:
+        write(connection, "rolled back")
+        connection.rollback()
+    with db.engine.begin() as connection:
+        write(connection)
+        assert heard(0) == []
+    assert heard(1) == [
+        (
+            "ai_cache_updated",
+            {"site_id": 1001, "cache_type": "app3_clue", "target_id": "555", "triggered_by": "consumption"},
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "alert_type",
+    [
+        "circuit_open",
+        "rate_limited",
+        "budget_exceeded",
+        "timeout",
+        "failed",
+        "budget_warning",
+        "app_blocked",
+        "dead",
+    ],
+)
+def test_every_kind_of_alert_can_be_raised(db, alert_type):
+    raise_alert(db.engine, alert_type, "x", site_id=1, app_type=None, log_id=None)
+    assert db.one("select alert_type from biz.ai_alerts") == {"alert_type": alert_type}
+
+
+@pytest.mark.parametrize(
+    ("message", "stored"),
+    [("字" * 500, "字" * 200), ("NUL\x00", "NUL\ufffd"), ("half \ud83c", "half \ufffd"), ("", "")],
+)
+def test_a_message_is_kept_to_200_characters_that_postgres_can_hold(db, message, stored):
+    raise_alert(db.engine, "failed", message, site_id=1, app_type="a", log_id=None)
+    assert db.value("select message from biz.ai_alerts") == stored
+
+
+@pytest.mark.parametrize("alert_type", ["no such type", "timeout"])
+def test_trouble_with_an_alert_is_logged_and_never_raised(db, caplog, alert_type):
+    away = make_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    engine = db.engine if alert_type == "no such type" else away
+    with caplog.at_level(logging.ERROR, logger="ai_assets.store.alerts"):
+        raise_alert(engine, alert_type, "x", site_id=1001, app_type="app3_clue", log_id=None)
+    (record,) = caplog.records
+    assert record.getMessage() == f"an alert ({alert_type}, site 1001, app3_clue) could not be recorded"
+
+
+def test_a_notification_too_long_for_postgres_is_left_out_and_the_result_is_written(db, heard):
+    with db.engine.begin() as connection:
+        write(connection, "x" * 9000)
+    assert db.count("biz.ai_cache") == 1
+    assert heard(0) == []

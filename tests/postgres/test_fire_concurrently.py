@@ -1,0 +1,87 @@
+"""Many senders of the same events at once: exactly one runs, nobody is turned away."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from ai_assets.store import inbox
+
+FIRE = text("select biz.fire_ai_event(:event, 1001, 5, cast(:payload as jsonb), :forced)")
+
+
+def fire_at_once(inbox_of, connections: int, each: int, *, event="consumption", payload="{}", forced=False):
+    """`each` times from each of `connections`, every event its own transaction; all begin together."""
+    start = threading.Barrier(connections)
+
+    def sender(_number: int) -> list[int]:
+        with inbox_of.engine.connect() as connection:
+            connection.execute(text("select 1"))
+            connection.commit()
+            start.wait(30)
+            ids = []
+            for _ in range(each):
+                ids.append(
+                    connection.execute(
+                        FIRE, {"event": event, "payload": payload, "forced": forced}
+                    ).scalar_one()
+                )
+                connection.commit()
+            return ids
+
+    with ThreadPoolExecutor(connections) as pool:
+        return [job_id for ids in pool.map(sender, range(connections)) for job_id in ids]
+
+
+def test_of_two_hundred_identical_events_from_ten_connections_exactly_one_runs(inbox_of):
+    ids = fire_at_once(inbox_of, 10, 20)
+    assert len(set(ids)) == 200
+    rows = inbox_of.all("select status, duplicate_of from biz.ai_trigger_jobs order by id")
+    pending = inbox_of.one("select id from biz.ai_trigger_jobs where status = 'pending'")
+    assert [row["status"] for row in rows].count("duplicate") == 199
+    assert {row["duplicate_of"] for row in rows} == {None, pending["id"]}
+
+
+def test_of_forced_ones_all_run_and_exactly_one_holds_the_key(inbox_of):
+    fire_at_once(inbox_of, 8, 5, forced=True)
+    assert inbox_of.count("biz.ai_trigger_jobs", "status = 'pending'") == 40
+    assert inbox_of.count("biz.ai_trigger_jobs", "dedup_key is not null") == 1
+
+
+def test_two_prewarms_at_once_give_each_site_one_job(inbox_of):
+    for site in range(1100, 1110):
+        inbox_of.site(site)
+    fire_at_once(inbox_of, 4, 1, event="ai_dws_prewarm")
+    assert inbox_of.count("biz.ai_trigger_jobs", "status = 'pending'") == 12
+    assert inbox_of.count("biz.ai_trigger_jobs", "status = 'duplicate'") == 36
+
+
+@pytest.mark.parametrize("outcome", ["commit", "rollback"])
+def test_an_event_beside_an_unfinished_transaction_waits_for_how_that_one_ends(inbox_of, outcome):
+    def beside() -> inbox.TriggerJob:
+        with inbox_of.engine.begin() as connection:
+            connection.execute(text("set local application_name = 'beside'"))
+            job_id = inbox.fire(connection, "consumption", site_id=1001, member_id=5)
+        return inbox_of.job(job_id)
+
+    def waits() -> bool:
+        return bool(
+            inbox_of.count("pg_stat_activity", "application_name = 'beside' and wait_event_type = 'Lock'")
+        )
+
+    with ThreadPoolExecutor(1) as pool, inbox_of.engine.connect() as first:
+        first_id = inbox.fire(first, "consumption", site_id=1001, member_id=5)
+        second = pool.submit(beside)
+        seen = threading.Event()
+        for _ in range(1000):
+            if waits():
+                break
+            seen.wait(0.01)
+        assert not second.done()
+        getattr(first, outcome)()
+        job = second.result(10)
+    expected = ("duplicate", first_id) if outcome == "commit" else ("pending", None)
+    assert (job.status, job.duplicate_of) == expected
