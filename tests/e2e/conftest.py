@@ -51,6 +51,8 @@ def venue_environment(venue_url: str, simulator: Simulator, home: Path, server_u
         "DASHSCOPE_BASE_URL": simulator.base_url,
         "AI_RATE_PER_MINUTE": "100000",
         "AI_LEASE_S": "5",
+        # a killed call holds its target until its step could have ended
+        "AI_STEP_TIMEOUT_S": "10",
         **{entry.env: entry.alias for entry in CATALOG.values()},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 import urllib.request
@@ -59,6 +60,15 @@ def materialized(dagster: Engine, site: int) -> int:
     )
 
 
+def process_of_run(dagster: Engine, run_id: str) -> int:
+    said = scalar(
+        dagster,
+        "select event from event_logs where run_id = :run and event like '%for run (pid: %' order by id limit 1",
+        run=run_id,
+    )
+    return int(re.search(r"for run \(pid: (\d+)\)", said).group(1))
+
+
 def job_of(engine: Engine, batch: int):
     with engine.connect() as connection:
         sql = "select * from biz.ai_trigger_jobs where payload ->> 'batch_id' = :batch and event_type = 'dws_completed'"
@@ -94,14 +104,7 @@ def test_a_finished_batch_becomes_72_cells_a_killed_run_is_made_again_and_ctrl_c
     wait_for("its first calls", lambda: simulator.stats()["total"] > before + 20, service)
     job = job_of(engine, 777002)
     assert job["status"] == "running"
-    workers = [
-        process
-        for process in service.descendants()
-        if process.is_running() and f"{job['run_id']}" in " ".join(_command(process))
-    ]
-    assert workers, "the run has a process of its own"
-    for process in workers:
-        process.kill()
+    psutil.Process(process_of_run(dagster, job["run_id"])).kill()
     simulator.configure(latency=0.0)
     wait_for("the run's second attempt", lambda: job_of(engine, 777002)["status"] == "completed", service)
     after = job_of(engine, 777002)
