@@ -1,0 +1,74 @@
+"""The Dagster face on this test's venue: definitions with its resources, an instance in memory, the job to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+from sqlalchemy import Engine
+
+from ai_assets.apps.catalog import CATALOG
+from ai_assets.definitions import build_definitions
+from ai_assets.partitions import ensure_blocks
+from ai_assets.resources.dashscope import DashScopeResource
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.guard import GuardResource
+from ai_assets.simulator.server import Simulator
+from ai_assets.store.engine import make_engine
+
+SECRET = "sk-marked-secret"
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as made:
+        ensure_blocks(made, [1001, 1002])
+        yield made
+
+
+@pytest.fixture
+def venue_engine(venue_url: str) -> Iterator[Engine]:
+    engine = make_engine(venue_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def make_definitions(venue_url: str, simulator: Simulator) -> Callable[..., Definitions]:
+    def make(url: str = venue_url, **limits: Any) -> Definitions:
+        return build_definitions(
+            {
+                "database": DatabaseResource(url=url),
+                "dashscope": DashScopeResource(
+                    api_key=SECRET,
+                    base_url=simulator.base_url,
+                    app_ids={name: entry.alias for name, entry in CATALOG.items()},
+                    prices={"qwen-plus": [0.0008, 0.002]},
+                    step_timeout_s=20,
+                ),
+                "guard": GuardResource(**{"rate_per_minute": 100_000, **limits}),
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def run_site(make_definitions, instance: DagsterInstance) -> Callable[..., ExecuteInProcessResult]:
+    """Run `site_insights` in this process; `tags` or `partition_key` say for which cells."""
+
+    def run(definitions: Definitions | None = None, *, config: dict[str, Any] | None = None, **how: Any):
+        job = (definitions or make_definitions()).resolve_job_def("site_insights")
+        return job.execute_in_process(
+            instance=instance,
+            run_config={
+                "ops": {"app2_finance": {"config": config or {}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+            **how,
+        )
+
+    return run

