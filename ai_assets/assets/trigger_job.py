@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dagster import DagsterExecutionInterruptedError, DagsterRunStatus
+
 from ai_assets.chains.holding import Hold
 from ai_assets.chains.outcome import StepResult
 from ai_assets.errors import InputError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext
     from sqlalchemy import Engine
 
+HANDED_BACK = "handed_back"
 JOB_TAG = "ai/trigger_job"
 SITE_TAG = "ai/site"
 EVENT_TAG = "ai/event"
@@ -82,8 +85,11 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
         try:
             yield job
         except BaseException as error:
-            if job.status is None:
-                job.ended("partial" if job.results else "failed", _why(error))
+            if _asked_to_stop(error) and not _cancelled_by_a_person(context):
+                job.status = HANDED_BACK
+            elif job.status is None:
+                why = "the run was cancelled" if _asked_to_stop(error) else f"the run ended: {error}"
+                job.ended("partial" if job.results else "failed", why)
             raise
         finally:
             _end(engine, owner, job)
@@ -91,6 +97,9 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
 
 def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
     with reachable("ending a trigger job"), engine.begin() as connection:
+        if job.status == HANDED_BACK:
+            inbox.hand_back(connection, job.id or 0, owner=owner, error="its run was asked to stop")
+            return
         inbox.finish(
             connection,
             job.id or 0,
@@ -101,8 +110,11 @@ def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
         )
 
 
-def _why(error: BaseException) -> str:
-    name = type(error).__name__
-    if name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
-        return "the run was cancelled"
-    return f"the run ended in {name}: {error}"
+def _asked_to_stop(error: BaseException) -> bool:
+    return isinstance(error, DagsterExecutionInterruptedError | KeyboardInterrupt)
+
+
+def _cancelled_by_a_person(context: AssetExecutionContext) -> bool:
+    """A person's cancel marks the run first; a deployment that stops its processes only sends a signal."""
+    run = context.instance.get_run_by_id(context.run.run_id)
+    return run is not None and run.status in {DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED}

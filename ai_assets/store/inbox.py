@@ -68,6 +68,13 @@ _FINISH = text(
     where id = :id and lease_owner = :owner and status = 'running'
     """
 )
+_HAND_BACK = text(
+    """
+    update biz.ai_trigger_jobs
+    set status = 'pending', lease_owner = null, lease_until = null, error_message = :error
+    where id = :id and lease_owner = :owner and status = 'running'
+    """
+)
 _LOST = text(
     """
     select * from biz.ai_trigger_jobs
@@ -233,6 +240,12 @@ def finish(
         "error": _short(error),
     }
     return connection.execute(_FINISH, parameters).rowcount == 1
+
+
+def hand_back(connection: Connection, job_id: int, *, owner: str, error: str) -> bool:
+    """Let another run do the job: this one was asked to stop. False where it is this owner's no more."""
+    parameters = {"id": job_id, "owner": owner, "error": _short(error)}
+    return connection.execute(_HAND_BACK, parameters).rowcount == 1
 
 
 def lost_jobs(connection: Connection) -> list[TriggerJob]:

@@ -18,13 +18,11 @@ def made(result) -> dict[str, object]:
 
 
 def failed_partitions(instance: DagsterInstance) -> set[str]:
-    with instance:
-        value = get_and_update_asset_status_cache_value(instance, FINANCE, finance_partitions)
-        return set(
-            value.deserialize_failed_partition_subsets(finance_partitions).get_partition_keys()
-            if value.serialized_failed_partition_subset
-            else ()
-        )
+    value = get_and_update_asset_status_cache_value(instance, FINANCE, finance_partitions)
+    assert value is not None
+    if not value.serialized_failed_partition_subset:
+        return set()
+    return set(value.deserialize_failed_partition_subsets(finance_partitions).get_partition_keys())
 
 
 def reason_of(result) -> str:
@@ -89,8 +87,7 @@ def test_only_failed_cells_fail_and_the_next_run_calls_only_for_them(
     simulator.configure("app2", kind="data_inspection", fail=1.0)
     result = run_site(tags=range_tags(1001))
     assert not result.success
-    print(reason_of(result), len([e for e in result.all_events if e.is_step_materialization]), instance.get_materialized_partitions(FINANCE).__len__())
-    assert len(made(result)) == 64
+    assert len(instance.get_materialized_partitions(FINANCE)) == 64
     assert failed_partitions(instance) == {
         f"1001:all|{window}" for window in finance_partitions.get_partitions_def_for_dimension("time").get_partition_keys()
     }

@@ -1,0 +1,95 @@
+"""A site run's trigger job follows it: completed, partial, failed, cancelled, handed back, worked on again."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+from sqlalchemy import Engine
+
+from ai_assets.assets.trigger_job import JOB_TAG
+from ai_assets.chains.observer import observed
+from ai_assets.partitions import range_tags
+from ai_assets.simulator.server import Simulator
+from ai_assets.store import inbox
+
+
+@pytest.fixture
+def job_id(venue_engine: Engine) -> int:
+    with venue_engine.begin() as connection:
+        return inbox.fire(connection, "dws_completed", site_id=1001)
+
+
+@pytest.fixture
+def job(venue_engine: Engine, job_id: int):
+    def read() -> inbox.TriggerJob:
+        with venue_engine.connect() as connection:
+            return inbox.job(connection, job_id)
+
+    return read
+
+
+@pytest.fixture
+def run_job(run_site, job_id: int):
+    return lambda **how: run_site(tags={**range_tags(1001), JOB_TAG: str(job_id)}, **how)
+
+
+def test_a_run_with_all_results_completes_its_job(run_job, job, simulator: Simulator):
+    result = run_job()
+    ended = job()
+    assert result.success
+    assert (ended.status, ended.attempts, ended.run_id, ended.error_message) == ("completed", 1, result.run_id, None)
+    assert len(ended.step_results) == 72
+    assert {step["outcome"] for step in ended.step_results} == {"success"}
+    (shown, *_) = result.get_asset_materialization_events()
+    assert shown.materialization.metadata["trigger job"].value == ended.id
+
+
+def test_some_results_are_partial_and_none_is_failed(run_job, job, simulator: Simulator):
+    simulator.configure("app2a", kind="data_inspection", fail=1.0)
+    assert not run_job().success
+    ended = job()
+    assert ended.status == "partial"
+    assert "content_filtered x 64" in ended.error_message
+    assert sum(step["outcome"] == "failed" for step in ended.step_results) == 64
+
+
+def test_a_job_that_another_run_works_on_is_not_touched(run_job, job, venue_engine: Engine, simulator: Simulator):
+    with venue_engine.begin() as connection:
+        inbox.claim(connection, job().id, owner="run:other", lease_s=60, run_id="other")
+    assert not run_job().success
+    assert job().status == "running"
+    assert job().run_id == "other"
+    assert simulator.stats()["total"] == 0
+
+
+def stop_politely(*_cell: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_that_a_person_cancels_ends_its_job(run_job, job, instance: DagsterInstance, simulator: Simulator):
+    def cancel(*_cell: object) -> None:
+        (run,) = instance.get_runs()
+        if run.status is DagsterRunStatus.STARTED:
+            instance.report_run_canceling(run)
+        stop_politely()
+
+    simulator.configure(latency=0.05)
+    with observed(cancel):
+        assert not run_job().success
+    assert job().status == "partial"
+    assert job().error_message == "the run was cancelled"
+    assert simulator.stats()["total"] < 72
+
+
+def test_a_run_that_is_only_told_to_stop_hands_its_job_back(run_job, job, simulator: Simulator):
+    simulator.configure(latency=0.05)
+    with observed(stop_politely):
+        assert not run_job().success
+    assert job().status == "pending"
+    assert job().attempts == 1
+    assert run_job().success
+    assert (job().status, job().attempts) == ("completed", 2)
+    assert simulator.stats()["total"] <= 72 + 16
