@@ -53,7 +53,16 @@ def test_dimensions_are_area_and_time():
 
 @pytest.mark.parametrize(
     "key",
-    ["", "1001", "1001:attic|this_week", "x:all|this_week", "1001:all|someday", "0:all|this_week", "1001:all", "|"],
+    [
+        "",
+        "1001",
+        "1001:attic|this_week",
+        "x:all|this_week",
+        "1001:all|someday",
+        "0:all|this_week",
+        "1001:all",
+        "|",
+    ],
 )
 def test_a_key_that_is_not_of_the_form_is_named(key):
     with pytest.raises(InputError, match="key") as caught:

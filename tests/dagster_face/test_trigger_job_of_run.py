@@ -40,7 +40,12 @@ def test_a_run_with_all_results_completes_its_job(run_job, job, simulator: Simul
     result = run_job()
     ended = job()
     assert result.success
-    assert (ended.status, ended.attempts, ended.run_id, ended.error_message) == ("completed", 1, result.run_id, None)
+    assert (ended.status, ended.attempts, ended.run_id, ended.error_message) == (
+        "completed",
+        1,
+        result.run_id,
+        None,
+    )
     assert len(ended.step_results) == 72
     assert {step["outcome"] for step in ended.step_results} == {"success"}
     (shown, *_) = result.get_asset_materialization_events()
@@ -56,7 +61,9 @@ def test_some_results_are_partial_and_none_is_failed(run_job, job, simulator: Si
     assert sum(step["outcome"] == "failed" for step in ended.step_results) == 64
 
 
-def test_a_job_that_another_run_works_on_is_not_touched(run_job, job, venue_engine: Engine, simulator: Simulator):
+def test_a_job_that_another_run_works_on_is_not_touched(
+    run_job, job, venue_engine: Engine, simulator: Simulator
+):
     with venue_engine.begin() as connection:
         inbox.claim(connection, job().id, owner="run:other", lease_s=60, run_id="other")
     assert not run_job().success
@@ -69,7 +76,9 @@ def stop_politely(*_cell: object) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_run_that_a_person_cancels_ends_its_job(run_job, job, instance: DagsterInstance, simulator: Simulator):
+def test_a_run_that_a_person_cancels_ends_its_job(
+    run_job, job, instance: DagsterInstance, simulator: Simulator
+):
     def cancel(*_cell: object) -> None:
         (run,) = instance.get_runs()
         if run.status is DagsterRunStatus.STARTED:

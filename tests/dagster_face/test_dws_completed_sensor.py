@@ -1,0 +1,235 @@
+"""The dws_completed sensor: batches become events once, jobs become runs once, what was lost is put right."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from dagster import (
+    DagsterInstance,
+    DagsterRunStatus,
+    SensorResult,
+    SkipReason,
+    build_sensor_context,
+)
+from sqlalchemy import Engine, text
+
+from ai_assets.partitions import AREA_PARTITIONS, block_of, range_tags
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.sensors.dws_completed import dws_completed
+from ai_assets.store import inbox
+
+
+@pytest.fixture
+def fresh() -> DagsterInstance:
+    with DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def tick(fresh: DagsterInstance, venue_url: str):
+    """One tick; partitions that it asks for are made, its cursor is kept for the next."""
+    cursor: list[str | None] = [None]
+
+    def once(url: str = venue_url) -> SensorResult | SkipReason:
+        context = build_sensor_context(
+            instance=fresh, cursor=cursor[0], resources={"database": DatabaseResource(url=url)}
+        )
+        result = dws_completed(context)
+        if isinstance(result, SensorResult):
+            cursor[0] = result.cursor
+            for request in result.dynamic_partitions_requests or ():
+                if type(request).__name__.startswith("Delete"):
+                    for key in request.partition_keys:
+                        fresh.delete_dynamic_partition(AREA_PARTITIONS, key)
+                else:
+                    fresh.add_dynamic_partitions(AREA_PARTITIONS, request.partition_keys)
+        return result
+
+    return once
+
+
+def execute(engine: Engine, sql: str, **parameters: object) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(sql), parameters)
+
+
+def rows(engine: Engine, sql: str) -> list:
+    with engine.connect() as connection:
+        return connection.execute(text(sql)).mappings().all()
+
+
+def finish_batch(engine: Engine, site: int, batch: int, finished: datetime | None = None) -> None:
+    execute(
+        engine,
+        "insert into dws.etl_batch values (:batch, :site, '2026-06-30', 'success', :at)"
+        " on conflict (batch_id) do update set finished_at = excluded.finished_at",
+        batch=batch,
+        site=site,
+        at=finished or datetime.now(UTC) + timedelta(seconds=1),
+    )
+
+
+@pytest.fixture
+def launch(fresh: DagsterInstance, make_definitions):
+    """As the daemon would: a run of a request, in a state; returns its id."""
+    job = make_definitions().resolve_job_def("site_insights")
+
+    def launched(request, status: DagsterRunStatus) -> str:
+        return fresh.create_run_for_job(job, tags=dict(request.tags), status=status).run_id
+
+    return launched
+
+
+def test_the_first_tick_takes_only_each_sites_newest_batch_and_asks_for_one_range_run_each(
+    tick, venue_engine: Engine, fresh: DagsterInstance
+):
+    result = tick()
+    jobs = rows(venue_engine, "select * from biz.ai_trigger_jobs order by site_id")
+    assert [(job["site_id"], job["status"], job["event_type"]) for job in jobs] == [
+        (1001, "pending", "dws_completed"),
+        (1002, "pending", "dws_completed"),
+    ]
+    assert [request.run_key for request in result.run_requests] == [
+        f"trigger-job-{job['id']}-attempt-1" for job in jobs
+    ]
+    tags = result.run_requests[0].tags
+    assert range_tags(1001).items() <= tags.items()
+    assert (tags["ai/site"], tags["ai/event"], tags["ai/trigger_job"]) == (
+        "1001",
+        "dws_completed",
+        str(jobs[0]["id"]),
+    )
+    assert len(result.asset_events) == 2
+    assert fresh.get_dynamic_partitions(AREA_PARTITIONS) == [*block_of(1001), *block_of(1002)]
+
+
+def test_a_second_tick_sends_nothing_again_and_no_older_batch(tick, venue_engine: Engine):
+    tick()
+    again = tick()
+    assert len(rows(venue_engine, "select 1 from biz.ai_trigger_jobs")) == 2
+    assert list(again.asset_events) == []
+    # the runs are asked for until they stand: Dagster knows their run keys
+    assert len({request.run_key for request in again.run_requests}) == 2
+
+
+def test_a_new_and_a_corrected_batch_become_events_of_their_own(tick, venue_engine: Engine):
+    tick()
+    finish_batch(venue_engine, 1001, 777)
+    assert len(tick().asset_events) == 1
+    finish_batch(venue_engine, 1001, 777, datetime.now(UTC) + timedelta(minutes=1))
+    assert len(tick().asset_events) == 1
+    assert tick().asset_events == []
+    jobs = rows(venue_engine, "select status from biz.ai_trigger_jobs where payload ->> 'batch_id' = '777'")
+    assert [job["status"] for job in jobs] == ["pending", "pending"]
+
+
+def test_a_run_in_progress_is_not_asked_for_again(tick, launch, venue_engine: Engine):
+    for request in tick().run_requests:
+        launch(request, DagsterRunStatus.STARTED)
+    assert tick().run_requests == []
+
+
+def test_a_run_that_ended_before_it_began_is_a_lost_attempt_and_the_last_one_is_dead(
+    tick, launch, venue_engine: Engine
+):
+    seen = []
+    for _ in range(4):
+        execute(venue_engine, "update biz.ai_trigger_jobs set not_before = '-infinity'")
+        requests = [request for request in tick().run_requests if request.tags["ai/site"] == "1001"]
+        for request in requests:
+            seen.append(request.tags["ai/attempt"])
+            launch(request, DagsterRunStatus.FAILURE)
+        tick()
+    (job,) = rows(venue_engine, "select * from biz.ai_trigger_jobs where site_id = 1001")
+    (alert,) = rows(venue_engine, "select * from biz.ai_alerts")
+    assert seen == ["1", "2", "3"]
+    assert (job["status"], job["attempts"]) == ("dead", 3)
+    assert (alert["alert_type"], alert["site_id"]) == ("dead", 1001)
+
+
+def test_a_run_cancelled_in_the_queue_ends_its_job(tick, launch, venue_engine: Engine):
+    for request in tick().run_requests:
+        launch(request, DagsterRunStatus.CANCELED)
+    tick()
+    jobs = rows(venue_engine, "select status, error_message from biz.ai_trigger_jobs")
+    assert {tuple(job.values()) for job in jobs} == {("failed", "the run was cancelled")}
+    assert tick().run_requests == []
+
+
+def test_a_killed_run_is_marked_failed_and_its_job_waits_for_another_attempt(
+    tick, launch, venue_engine: Engine, fresh: DagsterInstance
+):
+    request = next(request for request in tick().run_requests if request.tags["ai/site"] == "1001")
+    run_id = launch(request, DagsterRunStatus.STARTED)
+    job_id = int(request.tags["ai/trigger_job"])
+    with venue_engine.begin() as connection:
+        inbox.claim(connection, job_id, owner="run:x", lease_s=60, run_id=run_id)
+    tick()
+    assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.STARTED
+    execute(
+        venue_engine,
+        "update biz.ai_trigger_jobs set lease_until = now() - interval '1 s' where id = :id",
+        id=job_id,
+    )
+    tick()
+    (job,) = rows(
+        venue_engine, f"select *, not_before > now() as waits from biz.ai_trigger_jobs where id = {job_id}"
+    )
+    assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.FAILURE
+    assert (job["status"], job["attempts"], job["waits"]) == ("pending", 1, True)
+
+
+def test_keys_of_a_site_that_stand_apart_are_moved_together(tick, fresh: DagsterInstance):
+    fresh.add_dynamic_partitions(AREA_PARTITIONS, ["1001:vip", *block_of(1002)])
+    tick()
+    assert fresh.get_dynamic_partitions(AREA_PARTITIONS) == [*block_of(1002), *block_of(1001)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("drop table dws.etl_batch", "dws.etl_batch"),
+        ("alter table dws.etl_batch drop column finished_at", "finished_at"),
+        ("drop table biz.sites", "biz.sites"),
+    ],
+)
+def test_a_missing_table_or_column_is_a_skip_reason_that_names_it(tick, venue_engine: Engine, sql, said):
+    execute(venue_engine, sql)
+    result = tick()
+    assert isinstance(result, SkipReason)
+    assert said in result.skip_message
+
+
+def test_a_database_that_is_away_is_a_skip_reason(tick):
+    result = tick("postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    assert isinstance(result, SkipReason)
+    assert "Postgres cannot be reached" in result.skip_message
+
+
+def test_every_day_each_active_site_gets_an_event_that_is_a_duplicate_where_the_sensor_sent_it(
+    tick, venue_engine: Engine, venue_url: str, make_definitions, fresh: DagsterInstance
+):
+    tick()
+    execute(venue_engine, "delete from biz.ai_trigger_jobs where site_id = 1002")
+    result = make_definitions().resolve_job_def("daily_prewarm").execute_in_process(instance=fresh)
+    assert result.success
+    jobs = rows(venue_engine, "select site_id, status from biz.ai_trigger_jobs order by id")
+    assert [tuple(job.values()) for job in jobs] == [
+        (1001, "pending"),
+        (1001, "duplicate"),
+        (1002, "pending"),
+    ]
+
+
+def test_housekeeping_settles_leases_of_the_dead(
+    venue_engine: Engine, make_definitions, fresh: DagsterInstance
+):
+    execute(
+        venue_engine,
+        "insert into biz.ai_leases (app_type, site_id, target_id, day, month, reserved_tokens, expires_at)"
+        " values ('app2_finance', 1001, 'x', 'day:2026-06-30', 'month:2026-06', 500, now() - interval '1 s')",
+    )
+    assert make_definitions().resolve_job_def("housekeeping").execute_in_process(instance=fresh).success
+    assert rows(venue_engine, "select 1 from biz.ai_leases") == []
+    assert {row["used"] for row in rows(venue_engine, "select used from biz.ai_budgets")} == {500}
