@@ -15,9 +15,6 @@ from dagster import (
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
-from ai_assets.store import inbox, upkeep
-from ai_assets.store.engine import first_line, reachable
-from ai_assets.warehouse import sites
 
 # the inbox retries, not Dagster: a failed cell ends its job's matter
 NO_RETRIES = {"dagster/max_retries": "0"}
@@ -33,6 +30,11 @@ site_insights = define_asset_job(
 @op(description="Send a dws_completed event for each active site, with its newest batch.")
 def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource) -> None:
     """One event a site; what was made already is a duplicate and costs nothing. One site's trouble stops none."""
+    # here: SQLAlchemy stays out of what the code location loads
+    from ai_assets.store import inbox
+    from ai_assets.store.engine import first_line, reachable
+    from ai_assets.warehouse import sites
+
     jobs: dict[int, int] = {}
     failures: dict[int, str] = {}
     try:
@@ -71,6 +73,9 @@ def daily_prewarm() -> None:
 @op(description="Settle leases whose holders died, and remove guard state that no longer matters.")
 def sweep_guard_state(context: OpExecutionContext, database: DatabaseResource) -> None:
     """What was swept is on the output."""
+    from ai_assets.store import upkeep
+    from ai_assets.store.engine import reachable
+
     try:
         engine = database.engine(pool_size=1)
         with reachable("sweeping"):

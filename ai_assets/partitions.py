@@ -18,7 +18,7 @@ from dagster import (
     StaticPartitionsDefinition,
 )
 
-from ai_assets.chains.site import Cell
+from ai_assets.chains.cells import Cell
 from ai_assets.errors import InputError
 from ai_assets.warehouse.areas import AREAS
 from ai_assets.warehouse.windows import WINDOWS

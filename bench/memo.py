@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from ai_assets.chains.cells import cells_of_site
 from ai_assets.chains.outcome import Trigger
 from ai_assets.chains.runtime import Runtime
-from ai_assets.chains.site import cells_of_site, run_cells
+from ai_assets.chains.site import run_cells
 from bench import figures
 from bench.places import LAST_DAY, SITE, SimulatorProcess, places, runtime, simulator
 

@@ -13,8 +13,9 @@ from statistics import median
 
 from sqlalchemy import text
 
+from ai_assets.chains.cells import cells_of_site
 from ai_assets.chains.outcome import Trigger
-from ai_assets.chains.site import cells_of_site, run_cells
+from ai_assets.chains.site import run_cells
 from ai_assets.store.engine import make_engine
 from bench import figures
 from bench.places import (

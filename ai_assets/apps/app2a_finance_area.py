@@ -5,11 +5,14 @@ What the prompt holds, in which words, is shared with App2: `ai_assets.apps.fina
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_assets.apps.answers import FinanceAnswer
 from ai_assets.apps.base import App, Prompt, Subject
-from ai_assets.apps.finance_prompt import build_finance_prompt
 from ai_assets.apps.finance_subject import APP2A, check_one_area, target_id
-from ai_assets.warehouse.finance import SiteFinance
+
+if TYPE_CHECKING:
+    from ai_assets.warehouse.finance import SiteFinance
 
 VERSION = "1"
 
@@ -19,6 +22,9 @@ def build(finance: SiteFinance, subject: Subject) -> Prompt:
 
     Raises InputError for a wrong subject, PromptError for rows that must not be counted.
     """
+    # here: the code location loads this module for its version alone
+    from ai_assets.apps.finance_prompt import build_finance_prompt
+
     check_one_area(subject)
     return build_finance_prompt(APP2A.name, VERSION, finance, subject)
 

@@ -7,7 +7,7 @@ others stand. `skippable` and `can_subset` keep Dagster from materializing what 
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetDep,
@@ -27,16 +27,19 @@ from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.metadata import materialization
 from ai_assets.assets.sources import DWS_FINANCE
 from ai_assets.assets.trigger_job import JobOfRun, job_of_run
+from ai_assets.chains.cells import Cell
 from ai_assets.chains.observer import tell
 from ai_assets.chains.outcome import StepResult, Trigger
-from ai_assets.chains.runtime import Runtime
-from ai_assets.chains.site import Cell, CellsSummary, run_cells
 from ai_assets.errors import AiAssetsError
 from ai_assets.partitions import cell_of, finance_partitions
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
 from ai_assets.resources.runtime import runtime
+
+if TYPE_CHECKING:
+    from ai_assets.chains.runtime import Runtime
+    from ai_assets.chains.site import CellsSummary
 
 FINANCE = AssetKey("app2_finance")
 CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
@@ -88,8 +91,15 @@ def app2_finance(
 
 
 def _make(
-    context: AssetExecutionContext, config: StepsConfig, run_on: Runtime, job: JobOfRun, cells: Sequence[Cell]
-) -> CellsSummary:
+    context: AssetExecutionContext,
+    config: StepsConfig,
+    run_on: "Runtime",
+    job: JobOfRun,
+    cells: Sequence[Cell],
+) -> "CellsSummary":
+    # here: SQLAlchemy stays out of what the code location loads
+    from ai_assets.chains.site import run_cells
+
     trigger = Trigger(
         triggered_by=job.event_type or "admin_manual",
         trigger_type="batch" if job.event_type or len(cells) > 1 else "manual",

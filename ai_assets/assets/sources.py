@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
 
-from ai_assets.warehouse.sites import Batch
+if TYPE_CHECKING:
+    from ai_assets.warehouse.sites import Batch
 
 DWS_FINANCE = AssetKey(["dws", "finance"])
 

@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterExecutionInterruptedError, DagsterRunStatus
 
-from ai_assets.chains.holding import Hold
 from ai_assets.chains.outcome import StepResult
 from ai_assets.errors import InputError
 from ai_assets.settings import load_settings
-from ai_assets.store import inbox
-from ai_assets.store.engine import reachable
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext
@@ -66,6 +63,11 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
     if not tag:
         yield JobOfRun()
         return
+    # here: SQLAlchemy stays out of what the code location loads
+    from ai_assets.chains.holding import Hold
+    from ai_assets.store import inbox
+    from ai_assets.store.engine import reachable
+
     settings = load_settings()
     job_id, owner = int(tag), f"run:{context.run.run_id}"
     with reachable("claiming a trigger job"), engine.begin() as connection:
@@ -96,6 +98,9 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
 
 
 def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
+    from ai_assets.store import inbox
+    from ai_assets.store.engine import reachable
+
     with reachable("ending a trigger job"), engine.begin() as connection:
         if job.status == HANDED_BACK:
             inbox.hand_back(connection, job.id or 0, owner=owner, error="its run was asked to stop")

@@ -8,8 +8,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ai_assets.chains.cells import Cell
     from ai_assets.chains.outcome import StepResult
-    from ai_assets.chains.site import Cell
 
     Observer = Callable[[Cell, StepResult], None]
 

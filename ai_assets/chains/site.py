@@ -1,7 +1,4 @@
-"""The chain of `dws_completed`: a site's insights, cell by cell, side by side. Not here: one step, Dagster.
-
-A cell is site x time window x area. Area `all` goes to App2, the others to App2a.
-"""
+"""The chain of `dws_completed`: a site's insights, cell by cell, side by side. Not here: one step, Dagster."""
 
 from __future__ import annotations
 
@@ -15,46 +12,19 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ai_assets.apps import app2_finance, app2a_finance_area
-from ai_assets.apps.base import App, Prompt, Subject
+from ai_assets.chains.cells import Cell
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.step import run_step
 from ai_assets.errors import AiAssetsError
 from ai_assets.store.engine import reachable
-from ai_assets.warehouse.areas import AREAS
-from ai_assets.warehouse.windows import WINDOWS
 
 if TYPE_CHECKING:
+    from ai_assets.apps.base import Prompt
     from ai_assets.warehouse.finance import SiteFinance
 
 CHAIN_MARGIN_S = 600.0
 """What a site's chain may take beyond its steps' own time (behaviour.md, Chain time)."""
-
-
-@dataclass(frozen=True, order=True)
-class Cell:
-    """One partition of `app2_finance`."""
-
-    site_id: int
-    area: str
-    window: str
-
-    @property
-    def subject(self) -> Subject:
-        """The cell as an app's subject."""
-        return Subject(site_id=self.site_id, window=self.window, area=self.area)
-
-    @property
-    def app(self) -> App[SiteFinance]:
-        """App2 for the whole site, App2a for one area."""
-        return app2_finance.APP if self.area == "all" else app2a_finance_area.APP
-
-
-def cells_of_site(site_id: int) -> list[Cell]:
-    """The 72 cells of a site in the order they are made: the whole site first, running windows first."""
-    windows = sorted(WINDOWS, key=lambda name: not name.startswith("this_"))
-    return [Cell(site_id, area, window) for area in AREAS for window in windows]
 
 
 @dataclass

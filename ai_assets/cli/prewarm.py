@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, JobDefinition
     from rich.console import Console
 
+    from ai_assets.chains.cells import Cell
     from ai_assets.chains.outcome import StepResult
-    from ai_assets.chains.site import Cell, CellsSummary
+    from ai_assets.chains.site import CellsSummary
     from ai_assets.warehouse.sites import Site
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from ai_assets.store.inbox import TriggerJob
+if TYPE_CHECKING:
+    from ai_assets.store.inbox import TriggerJob
 
 
 class RunState(StrEnum):

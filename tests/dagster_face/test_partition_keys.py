@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_assets.chains.site import cells_of_site
+from ai_assets.chains.cells import cells_of_site
 from ai_assets.errors import InputError
 from ai_assets.partitions import (
     after,

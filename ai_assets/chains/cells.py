@@ -1,0 +1,42 @@
+"""The cells of `app2_finance`: site x time window x area. Area `all` goes to App2, the others to App2a.
+
+Light, because the code location loads it. Not here: making a cell (`ai_assets.chains.site`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_assets.apps import app2_finance, app2a_finance_area
+from ai_assets.apps.base import App, Subject
+from ai_assets.warehouse.areas import AREAS
+from ai_assets.warehouse.windows import WINDOWS
+
+if TYPE_CHECKING:
+    from ai_assets.warehouse.finance import SiteFinance
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One partition of `app2_finance`."""
+
+    site_id: int
+    area: str
+    window: str
+
+    @property
+    def subject(self) -> Subject:
+        """The cell as an app's subject."""
+        return Subject(site_id=self.site_id, window=self.window, area=self.area)
+
+    @property
+    def app(self) -> App[SiteFinance]:
+        """App2 for the whole site, App2a for one area."""
+        return app2_finance.APP if self.area == "all" else app2a_finance_area.APP
+
+
+def cells_of_site(site_id: int) -> list[Cell]:
+    """The 72 cells of a site in the order they are made: the whole site first, running windows first."""
+    windows = sorted(WINDOWS, key=lambda name: not name.startswith("this_"))
+    return [Cell(site_id, area, window) for area in AREAS for window in windows]
