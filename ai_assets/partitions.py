@@ -33,7 +33,8 @@ areas_def = DynamicPartitionsDefinition(name=AREA_PARTITIONS)
 windows_def = StaticPartitionsDefinition(list(WINDOWS))
 finance_partitions = MultiPartitionsDefinition({"area": areas_def, "time": windows_def})
 
-_AREA_KEY = re.compile(r"(?P<site>[1-9][0-9]{0,17}):(?P<area>[A-Za-z]+)")
+_AREA_KEY = re.compile(r"(?P<site>[1-9][0-9]{0,18}):(?P<area>[A-Za-z]+)")
+LARGEST_SITE_ID = 2**63 - 1
 
 
 def area_key(site_id: int, area: str) -> str:
@@ -46,7 +47,7 @@ def area_key(site_id: int, area: str) -> str:
 def parse_area_key(key: str) -> tuple[int, str]:
     """(site id, area) of a key. Raises InputError naming the key and its form."""
     match = _AREA_KEY.fullmatch(key)
-    if match is None or match["area"] not in AREAS:
+    if match is None or match["area"] not in AREAS or int(match["site"]) > LARGEST_SITE_ID:
         raise InputError(f"area key {key!r} is not of the form SITE:AREA, such as 1001:hallA")
     return int(match["site"]), match["area"]
 
@@ -85,12 +86,13 @@ class KeyChanges:
 
 def plan_blocks(existing: Sequence[str], site_ids: Iterable[int]) -> KeyChanges:
     """What to change so that each site's keys stand together, in order. Sites already in order are left alone."""
+    of_site = _positions_by_site(existing)
     remove: list[str] = []
     add: list[str] = []
-    for site_id in site_ids:
-        if not stands_alone(existing, site_id):
-            prefix = f"{site_id}:"
-            remove += [key for key in existing if key.startswith(prefix)]
+    for site_id in dict.fromkeys(site_ids):
+        positions = of_site.get(str(site_id), [])
+        if not _is_block(existing, positions, site_id):
+            remove += [existing[position] for position in positions]
             add += block_of(site_id)
     return KeyChanges(tuple(remove), tuple(add))
 
@@ -103,13 +105,25 @@ def after(existing: Sequence[str], changes: KeyChanges) -> list[str]:
 
 def stands_alone(keys: Sequence[str], site_id: int) -> bool:
     """Whether the range from a site's first key to its last holds that site's nine areas and nothing else."""
+    return _is_block(keys, _positions_by_site(keys).get(str(site_id), []), site_id)
+
+
+def _positions_by_site(keys: Sequence[str]) -> dict[str, list[int]]:
+    # one pass for all sites: a tick looks at every key of every site
+    found: dict[str, list[int]] = {}
+    for position, key in enumerate(keys):
+        site, separator, _ = key.partition(":")
+        if separator:
+            found.setdefault(site, []).append(position)
+    return found
+
+
+def _is_block(keys: Sequence[str], positions: Sequence[int], site_id: int) -> bool:
     block = block_of(site_id)
-    if block[0] not in keys:
-        return False
-    start = list(keys).index(block[0])
-    prefix = f"{site_id}:"
-    return list(keys[start : start + len(block)]) == block and sum(k.startswith(prefix) for k in keys) == len(
-        block
+    return (
+        len(positions) == len(block)
+        and positions[-1] - positions[0] == len(block) - 1
+        and [keys[position] for position in positions] == block
     )
 
 

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
-from dagster import Config
-from pydantic import Field, field_validator
+from dagster import Config, Failure
+from pydantic import Field, ValidationError, field_validator
+
+from ai_assets.errors import InputError
+from ai_assets.warehouse.windows import check_as_of
 
 
 class StepsConfig(Config):
-    """How the steps of a run are made."""
+    """How the steps of a run are made. Raises Failure, one line, for a value that cannot be used."""
 
     forced: bool = Field(False, description="Make new answers even where the prompt is the same as before")
     as_of: str | None = Field(
         None, description="As-of date of the prompts, YYYY-MM-DD; empty: that of the site's newest batch"
     )
     concurrency: int | None = Field(
-        None, ge=1, le=256, description="Calls side by side in this run; empty: AI_CONCURRENCY"
+        None, ge=1, le=256, description="Calls side by side in this run, 1 to 256; empty: AI_CONCURRENCY"
     )
+
+    def __init__(self, **values: Any) -> None:
+        """As Dagster does; it makes this inside the run, before the asset, so nothing was spent."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            # pydantic's own text runs over several lines and ends in an address
+            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise Failure(f"wrong run config: {'; '.join(faults)}", allow_retries=False) from None
 
     @field_validator("as_of")
     @classmethod
     def _a_date(cls, value: str | None) -> str | None:
-        if value:
-            date.fromisoformat(value)
-        return value or None
+        if not value:
+            return None
+        try:
+            check_as_of(date.fromisoformat(value))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        except ValueError:
+            raise ValueError(f"{value!r} is not a date; give YYYY-MM-DD, such as 2026-01-31") from None
+        return value
 
     @property
     def as_of_date(self) -> date | None:

@@ -6,6 +6,8 @@ others stand. `skippable` and `can_subset` keep Dagster from materializing what 
 """
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +32,8 @@ from ai_assets.assets.trigger_job import JobOfRun, job_of_run
 from ai_assets.chains.cells import Cell
 from ai_assets.chains.observer import tell
 from ai_assets.chains.outcome import StepResult, Trigger
-from ai_assets.errors import AiAssetsError
-from ai_assets.partitions import cell_of, finance_partitions
+from ai_assets.errors import AiAssetsError, InputError
+from ai_assets.partitions import cell_of, finance_partitions, partition_key_of
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
@@ -40,6 +42,8 @@ from ai_assets.resources.runtime import runtime
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
     from ai_assets.chains.site import CellsSummary
+
+logger = logging.getLogger(__name__)
 
 FINANCE = AssetKey("app2_finance")
 CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
@@ -72,7 +76,7 @@ def app2_finance(
     guard: GuardResource,
 ) -> Iterator[Any]:
     """Make the cells of this run, report each as it ends, and fail at the end if one has no result."""
-    cells = [cell_of(key) for key in context.partition_keys]
+    cells, refused = _cells(context)
     try:
         with (
             runtime(database, dashscope, guard, concurrency=config.concurrency) as run_on,
@@ -81,13 +85,35 @@ def app2_finance(
             summary = _make(context, config, run_on, job, cells)
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
-    if summary.failures:
+    if job.lost.is_set():
         raise Failure(
-            f"{len(summary.failures)} of {len(cells)} cells have no result: {summary.sentence()}",
-            metadata={"failed cells": MetadataValue.md(_failures(summary.failures))},
+            f"trigger job {job.id} was taken over by another run: this one stopped", allow_retries=False
+        )
+    if summary.failures or refused:
+        raise Failure(
+            f"{len(summary.failures) + len(refused)} of {len(cells) + len(refused)} cells have no result: "
+            + "; ".join([*_what_happened(summary), *refused[:1]]),
+            metadata={"failed cells": MetadataValue.md(_failures(summary.failures, refused))},
             allow_retries=False,
         )
     yield from ()
+
+
+def _cells(context: AssetExecutionContext) -> tuple[list[Cell], list[str]]:
+    """The cells of this run, and a line for each key that is none: people can add any key in the UI."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise Failure(
+            "no partition is chosen: choose cells, such as 1001:hallA | this_month", allow_retries=False
+        )
+    cells: list[Cell] = []
+    refused: list[str] = []
+    for key in context.partition_keys:
+        try:
+            cells.append(cell_of(key))
+        except InputError as error:
+            context.log.error("%s", error)
+            refused.append(str(error))
+    return cells, refused
 
 
 def _make(
@@ -110,14 +136,7 @@ def _make(
     def report(cell: Cell, result: StepResult) -> None:
         job.add(result)
         if result.outcome.has_result:
-            context.log_event(
-                materialization(
-                    FINANCE,
-                    f"{cell.site_id}:{cell.area}|{cell.window}",
-                    result,
-                    trigger_job_id=job.id,
-                )
-            )
+            _show(context, cell, result, job)
         else:
             context.log.error("site %s, %s: %s", cell.site_id, result.target_id, result.message)
         tell(cell, result)
@@ -131,18 +150,34 @@ def _make(
         on_result=report,
         cancelled=job.lost,
     )
-    job.ended(summary.status, summary.sentence() if summary.failures else None)
+    job.ended(summary.status, "; ".join(_what_happened(summary)) if summary.failures else None)
     context.log.info("%s; %d tokens, %.1f s", summary.sentence(), summary.tokens, summary.seconds)
     return summary
 
 
-def _failures(failures: Sequence[StepResult]) -> str:
+def _show(context: AssetExecutionContext, cell: Cell, result: StepResult, job: JobOfRun) -> None:
+    key = str(partition_key_of(cell))
+    try:
+        context.log_event(materialization(FINANCE, key, result, trigger_job_id=job.id))
+    except Exception:
+        # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
+        logger.exception("the materialization of %s could not be recorded", key)
+
+
+def _what_happened(summary: "CellsSummary") -> list[str]:
+    """Counts with reasons, and the failure that came most often in its own words."""
+    messages = Counter(result.message for result in summary.failures if result.message)
+    return [summary.sentence(), *(message for message, _ in messages.most_common(1))]
+
+
+def _failures(failures: Sequence[StepResult], refused: Sequence[str]) -> str:
     lines = [
         f"| {r.subject.site_id} | {r.target_id} | {r.reason} | {(r.message or '').replace('|', '/')} |"
-        for r in failures[:FAILURES_SHOWN]
+        for r in failures
     ]
-    if len(failures) > FAILURES_SHOWN:
-        lines.append(f"| … | and {len(failures) - FAILURES_SHOWN} more | | |")
+    lines += [f"| | | bad_input | {message.replace('|', '/')} |" for message in refused]
+    if len(lines) > FAILURES_SHOWN:
+        lines[FAILURES_SHOWN:] = [f"| … | and {len(lines) - FAILURES_SHOWN} more | | |"]
     return "\n".join(["| site | target | reason | what happened |", "|---|---|---|---|", *lines])
 
 

@@ -1,11 +1,13 @@
 """The trigger job of a site run: held while the run works, ended with it, whatever ends it.
 
 A run carries its job's id as the tag `ai/trigger_job`; one that a person started carries none. A job that was
-cancelled ends partial or failed; one whose process is killed is put right by the `dws_completed` sensor.
+cancelled ends partial or failed; one whose process is only told to stop (a deployment) is handed back for
+another attempt; one whose process is killed is put right by the `dws_completed` sensor.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext
     from sqlalchemy import Engine
 
-HANDED_BACK = "handed_back"
 JOB_TAG = "ai/trigger_job"
 SITE_TAG = "ai/site"
 EVENT_TAG = "ai/event"
 ATTEMPT_TAG = "ai/attempt"
+
+HANDED_BACK = "handed back"
+"""No status of a job: it goes back to pending."""
 
 
 @dataclass
@@ -63,6 +67,8 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
     if not tag:
         yield JobOfRun()
         return
+    if not re.fullmatch("[0-9]{1,18}", tag):
+        raise InputError(f"the run's tag {JOB_TAG} is {tag!r}, not the id of a trigger job")
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.chains.holding import Hold
     from ai_assets.store import inbox
@@ -87,14 +93,21 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
         try:
             yield job
         except BaseException as error:
-            if _asked_to_stop(error) and not _cancelled_by_a_person(context):
-                job.status = HANDED_BACK
-            elif job.status is None:
-                why = "the run was cancelled" if _asked_to_stop(error) else f"the run ended: {error}"
-                job.ended("partial" if job.results else "failed", why)
+            if job.status is None:
+                job.ended(*_interrupted(context, error, job.results))
             raise
         finally:
             _end(engine, owner, job)
+
+
+def _interrupted(context: AssetExecutionContext, error: BaseException, results: int) -> tuple[str, str]:
+    """How a job ends whose chain did not come to its end, and what is said of it."""
+    ended = "partial" if results else "failed"
+    if not isinstance(error, DagsterExecutionInterruptedError | KeyboardInterrupt):
+        return ended, f"the run ended in {type(error).__name__}: {error}"
+    if _cancelled_by_a_person(context):
+        return ended, "the run was cancelled"
+    return HANDED_BACK, "its run was asked to stop"
 
 
 def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
@@ -103,7 +116,7 @@ def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
 
     with reachable("ending a trigger job"), engine.begin() as connection:
         if job.status == HANDED_BACK:
-            inbox.hand_back(connection, job.id or 0, owner=owner, error="its run was asked to stop")
+            inbox.hand_back(connection, job.id or 0, owner=owner, error=job.error or "")
             return
         inbox.finish(
             connection,
@@ -113,10 +126,6 @@ def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
             step_results=job.steps,
             error=job.error,
         )
-
-
-def _asked_to_stop(error: BaseException) -> bool:
-    return isinstance(error, DagsterExecutionInterruptedError | KeyboardInterrupt)
 
 
 def _cancelled_by_a_person(context: AssetExecutionContext) -> bool:

@@ -265,7 +265,8 @@ class _Step:
                 )
 
         settlement = _until(deadline, self.cancelled, write)
-        _alert(self.runtime, blank, outcome.value, str(error), admission.run_log_id)
+        if reason != "cancelled":
+            _alert(self.runtime, blank, outcome.value, str(error), admission.run_log_id)
         blocked = effect in {"opens", "hard_stop"}
         for app in settlement.opened:
             _alert(

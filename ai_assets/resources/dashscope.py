@@ -8,6 +8,7 @@ from dagster import ConfigurableResource, EnvVar
 from pydantic import Field, SecretStr
 
 from ai_assets.apps.catalog import CATALOG
+from ai_assets.resources.defaults import with_defaults
 from ai_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
     """The client's settings. The key is a secret: give it as an EnvVar."""
 
     api_key: str = Field(
-        description="Key of the account (DASHSCOPE_API_KEY); any text where the URL is loopback"
+        repr=False, description="Key of the account (DASHSCOPE_API_KEY); any text where the URL is loopback"
     )
     base_url: str = Field(description="Base URL, ends in /api/v1 (DASHSCOPE_BASE_URL)")
     workspace: str = Field("", description="Workspace id; empty: the default one")
@@ -30,14 +31,19 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
     @classmethod
     def from_settings(cls, settings: Settings) -> DashScopeResource:
         """What the environment sets; the key stays a reference to it."""
-        return cls(
-            api_key=EnvVar("DASHSCOPE_API_KEY"),
-            base_url=settings.dashscope_base_url,
-            workspace=settings.dashscope_workspace,
-            app_ids={name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
-            step_timeout_s=settings.step_timeout_s,
-            concurrency=settings.concurrency,
-            prices={model: [float(amount) for amount in price] for model, price in settings.prices.items()},
+        return with_defaults(
+            cls,
+            {
+                "api_key": EnvVar("DASHSCOPE_API_KEY"),
+                "base_url": settings.dashscope_base_url,
+                "workspace": settings.dashscope_workspace,
+                "app_ids": {name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
+                "step_timeout_s": settings.step_timeout_s,
+                "concurrency": settings.concurrency,
+                "prices": {
+                    model: [float(amount) for amount in price] for model, price in settings.prices.items()
+                },
+            },
         )
 
     def client(self, pool_size: int) -> DashScopeClient:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
     """Where results, inbox and guard live. The URL is a secret: give it as an EnvVar."""
 
-    url: str = Field(description="postgresql+psycopg2://… of the results (AI_DATABASE_URL)")
+    url: str = Field(repr=False, description="postgresql+psycopg2://… of the results (AI_DATABASE_URL)")
 
     def engine(self, pool_size: int = 5) -> Engine:
         """An engine on a database whose schema fits this code.

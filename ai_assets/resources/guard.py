@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ai_assets.apps.catalog import CATALOG
 from ai_assets.guard.limits import GuardLimits
+from ai_assets.resources.defaults import with_defaults
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -41,8 +42,7 @@ class GuardResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster'
     @classmethod
     def from_settings(cls, settings: Settings) -> GuardResource:
         """The limits that the environment sets."""
-        limits = GuardLimits.from_settings(settings)
-        return cls(**limits.as_json())
+        return with_defaults(cls, GuardLimits.from_settings(settings).as_json())
 
     def limits(self) -> GuardLimits:
         """The limits as the core takes them."""

@@ -22,11 +22,17 @@ def runtime(
     from ai_assets.chains.runtime import Runtime
 
     width = concurrency or dashscope.concurrency
-    engine = database.engine(pool_size=width + 4)
+    # first what opens nothing: where the key or the URL cannot be used, no connection is left behind
+    client = dashscope.client(pool_size=width)
+    try:
+        engine = database.engine(pool_size=width + 4)
+    except BaseException:
+        client.close()
+        raise
     with Runtime(
         engine=engine,
         guard=guard.guard(engine),
-        client=dashscope.client(pool_size=width),
+        client=client,
         app_ids=dashscope.app_ids,
         step_timeout_s=dashscope.step_timeout_s,
         concurrency=width,

@@ -291,6 +291,7 @@ def test_cancelling_gives_up_a_call_in_flight_and_frees_its_lease(make_runtime, 
         result = running.result(timeout=10)
     assert result.reason == "cancelled"
     assert rows(runtime, "select 1 from biz.ai_leases") == []
+    assert rows(runtime, "select 1 from biz.ai_alerts") == []
 
 
 def test_the_key_stands_nowhere_in_what_is_kept(make_runtime, simulator: Simulator):
