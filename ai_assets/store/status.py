@@ -10,8 +10,8 @@ _PARTS = {
     "inbox": "select status, count(*) as jobs from biz.ai_trigger_jobs group by status order by status",
     "breakers": """
         select app_type, case when state = 'open' and open_until <= clock_timestamp() then 'half_open' else state end
-            as state, reason, open_until, nullif(greatest(cooldown_until, clock_timestamp()), clock_timestamp())
-            as cooldown_until
+            as state, reason, open_until,
+            case when cooldown_until > clock_timestamp() then cooldown_until end as cooldown_until
         from biz.ai_breakers order by app_type
     """,
     "rates": """

@@ -234,7 +234,9 @@ class Bench(Database):
                 f"update biz.ai_leases set admitted_at = admitted_at - {ago}, expires_at = expires_at - {ago}",
                 f"update biz.ai_breakers set open_until = open_until - {ago}, changed_at = changed_at - {ago}",
                 f"update biz.ai_breakers set cooldown_until = cooldown_until - {ago}",
-                f"update biz.ai_breaker_outcomes set bucket = bucket - {ago}",
+                # by way of another century: bucket is part of the key, and one must not land on the next
+                "update biz.ai_breaker_outcomes set bucket = bucket - interval '36525 days'",
+                f"update biz.ai_breaker_outcomes set bucket = bucket + interval '36525 days' - {ago}",
             ):
                 connection.execute(text(statement), {"s": seconds})
 

@@ -132,6 +132,14 @@ def test_a_breaker_whose_open_time_is_over_shows_as_half_open(bench):
     assert [row["state"] for row in stands(bench)["breakers"]] == ["half_open"]
 
 
+def test_a_cooldown_shows_only_while_it_lasts(bench):
+    bench.settle(bench.admit("t"), "cooldown", cooldown_s=100.0)
+    assert [row["cooldown_until"] is None for row in stands(bench)["breakers"]] == [False]
+    bench.pass_time(101)
+    for _ in range(200):
+        assert [row["cooldown_until"] for row in stands(bench)["breakers"]] == [None]
+
+
 def test_yesterdays_calls_and_budgets_are_not_todays(bench):
     bench.made("t")
     bench.run("update biz.ai_run_logs set created_at = created_at - interval '25 h'")
