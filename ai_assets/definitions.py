@@ -9,11 +9,13 @@ from dagster import Definitions, EnvVar, in_process_executor
 
 from ai_assets.assets.finance import ASSETS as FINANCE_ASSETS
 from ai_assets.assets.sources import SOURCES
+from ai_assets.event_worker import event_worker
 from ai_assets.jobs import JOBS
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
 from ai_assets.schedules import SCHEDULES
+from ai_assets.sensors.business_events import business_events
 from ai_assets.sensors.dws_completed import dws_completed
 from ai_assets.settings import load_settings
 
@@ -31,8 +33,8 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions
     }
     return Definitions(
         assets=[*SOURCES, *FINANCE_ASSETS],
-        jobs=JOBS,
-        sensors=[dws_completed],
+        jobs=[*JOBS, event_worker],
+        sensors=[business_events, dws_completed],
         schedules=SCHEDULES,
         # a run is one step that goes side by side inside: a process of its own for it would only cost two seconds,
         # and outlive its run when that is killed

@@ -35,6 +35,12 @@ class InputError(PermanentError):
     reason = "bad_input"
 
 
+class MissingSubjectError(InputError):
+    """A member, assistant or note that is not there."""
+
+    reason = "missing_subject"
+
+
 class ConfigurationError(PermanentError):
     """A setting is missing or wrong."""
 

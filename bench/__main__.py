@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import admission, completejourney, imports, memo, waves
+from bench import admission, completejourney, imports, intake, memo, memory, runs, waves, workers
 from bench.figures import Figure, print_figures
 from bench.places import forget_environment
 
@@ -18,7 +18,14 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "imports": imports.measure,
     "completejourney": completejourney.measure,
     "admission": admission.measure,
+    "intake": intake.measure,
+    "workers": workers.measure,
+    "runs": runs.measure,
+    "memory": memory.measure,
 }
+
+LONG = {"memory"}
+"""Run only where they are named: a quarter of an hour and more."""
 
 
 def main(names: Sequence[str]) -> None:
@@ -32,7 +39,7 @@ def main(names: Sequence[str]) -> None:
     forget_environment()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the first measure", flush=True)
     figures: list[Figure] = []
-    for name in names or list(MEASURES):
+    for name in names or [name for name in MEASURES if name not in LONG]:
         began = time.monotonic()
         figures += MEASURES[name]()
         print(f"{name}: done in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)

@@ -26,6 +26,11 @@ def at_most(measure: str, what: str, value: float, limit: float, unit: str = "")
     return Figure(measure, what, f"{value:.2f}{unit}", f"≤ {limit:g}{unit}", value <= limit)
 
 
+def at_least(measure: str, what: str, value: float, limit: float, unit: str = "") -> Figure:
+    """A figure that should not be below `limit`."""
+    return Figure(measure, what, f"{value:.2f}{unit}", f"≥ {limit:g}{unit}", value >= limit)
+
+
 def exactly(measure: str, what: str, value: int, wanted: int) -> Figure:
     """A count that should be this one."""
     return Figure(measure, what, str(value), str(wanted), value == wanted)

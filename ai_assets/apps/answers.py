@@ -6,12 +6,17 @@ Source: behaviour.md, What each app answers.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Tone = Literal["good", "neutral", "bad"]
+Category = Literal["客户基础", "消费习惯", "玩法偏好", "促销偏好", "社交关系", "重要反馈"]
+
+CATEGORIES: tuple[str, ...] = get_args(Category)
+DEFAULT_CATEGORY: Category = "客户基础"
 
 
 def _tone(value: Any) -> Any:
@@ -19,6 +24,32 @@ def _tone(value: Any) -> Any:
     if value is None:
         return "neutral"
     return value.strip().lower() if isinstance(value, str) else value
+
+
+def _or_empty(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _joined(value: Any) -> Any:
+    """Several names as one text; null is none."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return "、".join(name.strip() for name in value if name.strip())
+    return _or_empty(value)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _no_flag(value: Any) -> Any:
+    """True is no number, though Python counts it as 1."""
+    return str(value) if isinstance(value, bool) else value
+
+
+OptionalText = Annotated[str, BeforeValidator(_or_empty), StringConstraints(strip_whitespace=True)]
+Names = Annotated[str, BeforeValidator(_joined), StringConstraints(strip_whitespace=True)]
+Texts = Annotated[list[Text], BeforeValidator(_listed)]
+Score = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=10)]
 
 
 class Answer(BaseModel):
@@ -39,3 +70,87 @@ class FinanceAnswer(Answer):
     """App2's and App2a's answer: 1 to 10 insights."""
 
     insights: Annotated[list[Insight], Field(min_length=1, max_length=10)]
+
+
+class Clue(Answer):
+    """Something worth knowing of a member. The summary is not blank; no emoji and no detail are "".
+
+    A category that is none of CATEGORIES is kept as DEFAULT_CATEGORY, and what was said as `category_given`.
+    """
+
+    category: Category = DEFAULT_CATEGORY
+    emoji: OptionalText = ""
+    summary: Text
+    detail: OptionalText = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_category(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        said = value.get("category")
+        word = said.strip() if isinstance(said, str) else said
+        if isinstance(word, str) and word in CATEGORIES:
+            return {**value, "category": word}
+        noted = {} if word is None or word == "" else {"category_given": word}
+        return {**value, "category": DEFAULT_CATEGORY, **noted}
+
+
+class MergedClue(Clue):
+    """A clue and who gave it: names joined by "、", "" where nobody is named."""
+
+    providers: Names = ""
+
+
+class ClueAnswer(Answer):
+    """App3's answer: 0 to 20 clues."""
+
+    clues: Annotated[list[Clue], Field(max_length=20)]
+
+
+class AnalysisAnswer(Answer):
+    """App4's answer. Nothing in it is blank; one suggestion alone is a list of one."""
+
+    task_description: Text
+    action_suggestions: Texts
+    one_line_summary: Text
+
+
+class Tactic(Answer):
+    """What to say, and when."""
+
+    scenario: Text
+    script: Text
+
+
+class TacticsAnswer(Answer):
+    """App5's answer: 1 to 10 tactics."""
+
+    tactics: Annotated[list[Tactic], Field(min_length=1, max_length=10)]
+
+
+class NoteAnswer(Answer):
+    """App6's answer: a whole score of 1 to 10, and 0 to 20 clues."""
+
+    score: Score
+    clues: Annotated[list[Clue], Field(max_length=20)]
+
+
+class Strategy(Answer):
+    """What to do with a member."""
+
+    title: Text
+    content: Text
+
+
+class CustomerAnswer(Answer):
+    """App7's answer."""
+
+    summary: Text
+    strategies: list[Strategy]
+
+
+class ConsolidationAnswer(Answer):
+    """App8's answer: 0 to 30 clues."""
+
+    clues: Annotated[list[MergedClue], Field(max_length=30)]

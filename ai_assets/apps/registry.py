@@ -1,6 +1,6 @@
 """The apps that can be run, by name. Adding one is one line here.
 
-Not here: their prompts and schemas (one file an app), the names of all eight (`ai_assets.apps.catalog`).
+Not here: their prompts and schemas (one file an app), their names and settings (`ai_assets.apps.catalog`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ai_assets.apps import app2_finance, app2a_finance_area
+from ai_assets.apps import (
+    app2_finance,
+    app2a_finance_area,
+    app3_clue,
+    app4_analysis,
+    app5_tactics,
+    app6_note,
+    app7_customer,
+    app8_consolidation,
+)
 from ai_assets.apps.base import App
 from ai_assets.errors import InputError
 
@@ -17,6 +26,12 @@ APPS: Mapping[str, App[Any]] = {
     for registered in (
         app2_finance.APP,
         app2a_finance_area.APP,
+        app3_clue.APP,
+        app4_analysis.APP,
+        app5_tactics.APP,
+        app6_note.APP,
+        app7_customer.APP,
+        app8_consolidation.APP,
     )
 }
 

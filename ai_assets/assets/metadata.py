@@ -9,10 +9,8 @@ from typing import Any
 
 from dagster import AssetKey, AssetMaterialization, MetadataValue
 
+from ai_assets.assets.answer_text import answer_markdown, fenced
 from ai_assets.chains.outcome import Outcome, StepResult
-
-PROMPT_LIMIT = 20_000
-"""Characters of a prompt that go into the event log; the whole of it is in the run log."""
 
 
 def materialization(
@@ -43,7 +41,7 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         "cost (CNY)": MetadataValue.float(float(result.cost_cny)),
         "latency (s)": MetadataValue.float(result.latency_ms / 1000),
         "answer": MetadataValue.md(answer_markdown(result.result)),
-        "prompt": MetadataValue.md(_fenced(result.prompt)),
+        "prompt": MetadataValue.md(fenced(result.prompt)),
         "app": MetadataValue.text(result.app),
         "app version": MetadataValue.text(str((references.get("app") or {}).get("version") or "")),
         "target": MetadataValue.text(result.target_id),
@@ -53,6 +51,9 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         "DWS batch": MetadataValue.text(str((references.get("batch") or {}).get("batch_id") or "none")),
         "references": MetadataValue.json(dict(references)),
     }
+    score = result.result.get("score")
+    if isinstance(score, int):
+        values["score"] = MetadataValue.int(score)
     if result.reading:
         values["answer read as"] = MetadataValue.text(result.reading)
     if result.tokens_estimated:
@@ -68,33 +69,6 @@ def data_version(result: Mapping[str, Any]) -> str:
     """A version of the answer alone: two answers with the same words are the same data."""
     answer = {key: value for key, value in result.items() if not key.startswith("_")}
     return hashlib.sha256(json.dumps(answer, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-def answer_markdown(result: Mapping[str, Any]) -> str:
-    """An answer as people read it: insights as a list, anything else as JSON."""
-    insights = result.get("insights")
-    if not insights:
-        return _fenced(
-            json.dumps({k: v for k, v in result.items() if k[0] != "_"}, ensure_ascii=False, indent=2)
-        )
-    mark = {"good": "🟢", "bad": "🔴"}
-    return "\n".join(
-        f"{number}. {mark.get(item.get('tone', ''), '⚪')} **{_plain(item['title'])}**  \n   {_plain(item['body'])}"
-        for number, item in enumerate(insights, 1)
-    )
-
-
-def _plain(text: str) -> str:
-    # an answer is data: it must not become markup on an operator's page
-    escaped = text.replace("\\", "\\\\").replace("\n", " ")
-    for character in "`*_[]<>#|":
-        escaped = escaped.replace(character, "\\" + character)
-    return escaped
-
-
-def _fenced(text: str) -> str:
-    shown = text if len(text) <= PROMPT_LIMIT else text[:PROMPT_LIMIT] + "\n… (the rest is in the run log)"
-    return "~~~~json\n" + shown.replace("~~~~", "~ ~ ~ ~") + "\n~~~~"
 
 
 def _description(result: StepResult) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_assets.chains.cells import Cell
     from ai_assets.chains.outcome import StepResult
+    from ai_assets.chains.worker import WorkerSummary
 
     Observer = Callable[[Cell, StepResult], None]
 
+_worker_observer: ContextVar[Callable[[WorkerSummary], None] | None] = ContextVar("worker_observer", default=None)
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
@@ -31,3 +33,20 @@ def tell(cell: Cell, result: StepResult) -> None:
     observer = _observer.get()
     if observer is not None:
         observer(cell, result)
+
+
+@contextmanager
+def worker_observed(observer: Callable[[WorkerSummary], None]) -> Iterator[None]:
+    """Call `observer` with what each worker came to that ends inside the block, in this thread."""
+    token = _worker_observer.set(observer)
+    try:
+        yield
+    finally:
+        _worker_observer.reset(token)
+
+
+def tell_of_worker(summary: WorkerSummary) -> None:
+    """Tell the observer of this context, if there is one."""
+    observer = _worker_observer.get()
+    if observer is not None:
+        observer(summary)

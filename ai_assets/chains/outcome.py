@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from ai_assets.apps.base import App, Prompt, Subject
 
 
@@ -48,6 +50,9 @@ class StepRequest:
     subject: Subject
     build: Callable[[], Prompt]
     trigger: Trigger
+    also_write: Callable[[Connection, Mapping[str, Any]], int | None] | None = None
+    """Called with the answer inside the transaction that writes it, for `clues_set`; if it raises, the step fails
+    and nothing is written."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class StepResult:
     cost_cny: Decimal = Decimal(0)
     latency_ms: int = 0
     attempts: int = 0
+    clues_set: int | None = None
+    """App8 and `member_retention_clue`: how many retention clues it set; None: it set none, the old ones stand."""
 
     def as_step_result(self) -> dict[str, Any]:
         """The form kept in a trigger job's `step_results`."""

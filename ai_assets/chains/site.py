@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from ai_assets.chains.cells import Cell
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
+from ai_assets.chains.side_by_side import side_by_side
 from ai_assets.chains.step import run_step
 from ai_assets.errors import AiAssetsError
 from ai_assets.store.engine import reachable
@@ -139,25 +139,26 @@ def run_cells(
         request = StepRequest(cell.app, cell.subject, lambda: _build(figures, cell), trigger)
         return run_step(runtime, request, cancelled)
 
-    with ThreadPoolExecutor(min(concurrency or runtime.concurrency, max(1, len(cells)))) as pool:
-        running = {pool.submit(make, cell): cell for cell in cells}
-        left = set(running)
-        try:
-            while left:
-                done, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
-                for future in done:
-                    result = _in_time(future.result(), summary)
-                    summary.add(result)
-                    on_result(running[future], result)
-                if on_tick is not None:
-                    on_tick()
-                if time.monotonic() > ends and not summary.timed_out:
-                    summary.timed_out = True
-                    cancelled.set()
-        except BaseException:
+    def report(cell: Cell, made: StepResult) -> None:
+        result = _in_time(made, summary)
+        summary.add(result)
+        on_result(cell, result)
+
+    def tick() -> None:
+        if on_tick is not None:
+            on_tick()
+        if time.monotonic() > ends and not summary.timed_out:
+            summary.timed_out = True
             cancelled.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+
+    side_by_side(
+        cells,
+        lambda cell, told: told(make(cell)),
+        width=min(concurrency or runtime.concurrency, max(1, len(cells))),
+        cancelled=cancelled,
+        on_result=report,
+        on_tick=tick,
+    )
     summary.seconds = time.monotonic() - began
     return summary
 

@@ -189,12 +189,13 @@ class _Step:
         record = self._record(admission, reply, status="success")
         score = reading.answer.get("score")
         result = {**reading.answer, "_references": self.prompt.references}
+        also_write = self.request.also_write
 
-        def write() -> tuple[Settlement, int]:
+        def write() -> tuple[Settlement, int, int | None]:
             with reachable("writing a result"), self.runtime.engine.begin() as connection:
                 if not self.runtime.guard.holds(connection, admission):
                     # somebody took the lease over: a late answer changes nothing
-                    return Settlement(False, 0, ()), 0
+                    return Settlement(False, 0, ()), 0, None
                 cache_id = cache.write(
                     connection,
                     cache_type=self.call.cache_type,
@@ -207,6 +208,7 @@ class _Step:
                     run_log_id=admission.run_log_id,
                     prompt_hash=self.call.prompt_hash,
                 )
+                clues_set = also_write(connection, result) if also_write is not None else None
                 run_log.finish(connection, admission.run_log_id, record)
                 settlement = self.runtime.guard.settle(
                     connection,
@@ -214,9 +216,9 @@ class _Step:
                     effect="passed",
                     tokens=None if record.tokens_estimated else record.tokens_used,
                 )
-                return settlement, cache_id
+                return settlement, cache_id, clues_set
 
-        settlement, cache_id = _until(deadline, self.cancelled, write)
+        settlement, cache_id, clues_set = _until(deadline, self.cancelled, write)
         if not settlement.settled and not self._already_written(admission):
             return replace(
                 blank, reason="lease_lost", message="the answer came after its lease was taken over"
@@ -234,6 +236,7 @@ class _Step:
             cost_cny=record.cost_cny or Decimal(0),
             latency_ms=reply.latency_ms,
             attempts=reply.attempts,
+            clues_set=clues_set,
         )
 
     def _failed(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 from ai_assets.cli.context import Context
+from ai_assets.cli.run_app import json_object
 
 
 @click.command()
@@ -31,7 +29,7 @@ def fire(
     from ai_assets.store import inbox
     from ai_assets.store.engine import reachable
 
-    content = _object(payload)
+    content = json_object(payload)
     if assistant is not None:
         content["assistant_id"] = assistant
     with reachable("sending an event"), context.engine(1).begin() as connection:
@@ -46,13 +44,3 @@ def fire(
     if job is not None and job.status == "duplicate":
         click.echo(f"a duplicate of trigger job {job.duplicate_of}: not run", err=True)
     return 0
-
-
-def _object(payload: str) -> dict[str, Any]:
-    try:
-        content = json.loads(payload)
-    except ValueError as error:
-        raise click.BadParameter(f"not JSON: {error}", param_hint="--payload") from None
-    if not isinstance(content, dict):
-        raise click.BadParameter("not a JSON object", param_hint="--payload")
-    return content

@@ -17,6 +17,8 @@ from ai_assets.cli.fire import fire
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.status import status
+from ai_assets.cli.watch import watch
+from ai_assets.cli.work import work
 from ai_assets.errors import AiAssetsError, ConfigurationError, InputError
 from ai_assets.samples.cli import sample
 from ai_assets.simulator.cli import simulate
@@ -30,7 +32,7 @@ def cli(context: click.Context) -> None:
     context.obj = Context()
 
 
-for command in (db, sample, fire, prewarm, run_app, env, status, simulate, up, demo):
+for command in (db, sample, fire, prewarm, work, run_app, env, status, watch, simulate, up, demo):
     cli.add_command(command)
 
 

@@ -1,6 +1,7 @@
-"""`ai-assets sample …`: fills the contract's tables with a sample.
+"""`ai-assets sample …`: fills the contract's tables with a sample, and replays it as events.
 
-Here: arguments and what is printed. Not here: the samples themselves.
+Here: the group, and `load`: arguments and what is printed. Not here: the samples themselves, `replay`
+(`replay_cli`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from ai_assets.errors import InputError
+from ai_assets.samples.replay_cli import replay
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,6 +35,9 @@ class EngineSource(Protocol):
 @click.group()
 def sample() -> None:
     """Data to work on without a real warehouse."""
+
+
+sample.add_command(replay)
 
 
 @sample.command()

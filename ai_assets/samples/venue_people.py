@@ -1,6 +1,7 @@
-"""The venue's members and assistants: who they are, and the habits they come with.
+"""The venue's members and assistants: who they are.
 
-Here: people by seed and site. Not here: their visits (`venue_visits`), notes and tasks (`venue_notes`).
+Here: people by seed and site. Not here: their habits (`venue_habits`), visits (`venue_visits`), notes and tasks
+(`venue_notes`).
 
 A site has 70 regulars who never leave (members 501 to 570) and 35 places whose holder changes every one to
 two and a half years; each holder is a member of their own. So about 125 members have been there in any 400
@@ -11,16 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
 from random import Random
 from zoneinfo import ZoneInfo
 
 from ai_assets.samples.chance import pick, rng_of
 from ai_assets.samples.rows import AssistantRow, MemberRow, yuan
 from ai_assets.samples.venue_calendar import OPENING_DAY
+from ai_assets.samples.venue_habits import ASSISTANTS, KINDS, KNOWN_PAIR, Habits, Kind, habits_of
 from ai_assets.samples.venue_sites import TIMEZONE
 
-ASSISTANTS = 12
 _REGULARS = 70
 _PLACES = 35
 _FIRST_MEMBER_ID = 501
@@ -35,35 +35,6 @@ _STAGE_NAMES = (
     "安安", "米洛", "阿森", "苏苏", "小满", "阿宁", "念念", "阿泽",
 )  # fmt: skip
 _STAFF_LEVELS = {"初级": 4, "中级": 4, "高级": 3, "星级": 1}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One sort of member: how often, when, where, and what they spend."""
-
-    label: str
-    share: float
-    weekly_visits: float
-    weekday_strength: float
-    """1: like everyone; above: a weekend person; negative: comes when others do not."""
-    hour: float
-    areas: dict[str, float]
-    assistant_chance: float
-    goods: float
-    """Drinks and snacks against the area's ordinary spend."""
-    discount_chance: float
-    balance_chance: float
-    ages: tuple[int, int] = (22, 52)
-
-
-KINDS = (
-    Kind("球友", 0.36, 1.5, 0.6, 19.5, {"hallA": 6, "hallB": 3, "snooker": 1}, 0.25, 0.8, 0.25, 0.7),
-    Kind("学球", 0.16, 1.3, 0.2, 16.0, {"hallA": 4, "snooker": 5}, 0.65, 0.7, 0.3, 0.8),
-    Kind("商务", 0.14, 0.7, 0.3, 20.0, {"vip": 7, "ktv": 2, "hallA": 1}, 0.7, 1.6, 0.1, 0.9),
-    Kind("学生", 0.12, 0.8, 1.4, 15.0, {"hallC": 8, "hallB": 2}, 0.05, 0.7, 0.6, 0.2, (18, 23)),
-    Kind("牌友", 0.14, 1.3, -0.3, 14.0, {"mahjong": 9, "hallA": 1}, 0.02, 1.0, 0.35, 0.6, (45, 66)),
-    Kind("聚会", 0.08, 0.4, 2.0, 20.5, {"ktv": 7, "vip": 2, "hallB": 1}, 0.2, 1.5, 0.3, 0.4),
-)
 
 
 @dataclass(frozen=True)
@@ -82,8 +53,7 @@ class Member:
     joined: datetime
     left: date | None
     kind: Kind
-    weekly_visits: float
-    assistants: tuple[int, ...]
+    habits: Habits
 
     def is_here(self, day: date) -> bool:
         """Whether this member may come on `day`: from the day after registering."""
@@ -125,13 +95,6 @@ def assistants_of(seed: int, site_id: int) -> list[AssistantRow]:
     return [AssistantRow(site_id, n, name, pick(rng, _STAFF_LEVELS)) for n, name in enumerate(names, start=1)]
 
 
-@lru_cache(maxsize=65536)
-def phase(seed: int, site_id: int, member_id: int, year: int, month: int) -> float:
-    """How keen a member is in a month: now and then away altogether, mostly as ever, sometimes doubly so."""
-    rng = rng_of(seed, site_id, "phase", member_id, year, month)
-    return pick(rng, {1.0: 58, 0.35: 20, 1.7: 13, 0.0: 9})
-
-
 def _joined_early(seed: int, site_id: int, number: int) -> date:
     return OPENING_DAY - timedelta(days=rng_of(seed, site_id, "regular", number).randint(1, 700))
 
@@ -140,6 +103,8 @@ def _member(seed: int, site_id: int, number: int, generation: int, start: date, 
     member_id = _FIRST_MEMBER_ID + number + 1000 * generation
     rng = rng_of(seed, site_id, "member", member_id)
     kind = rng.choices(KINDS, weights=[kind.share for kind in KINDS])[0]
+    if (site_id, member_id) == KNOWN_PAIR[:2]:
+        kind = KINDS[0]
     is_man = rng.random() < 0.72
     surname = rng.choice(_SURNAMES)
     name = surname + "".join(rng.sample(_GIVEN_MEN if is_man else _GIVEN_WOMEN, rng.choice((1, 2, 2))))
@@ -158,8 +123,7 @@ def _member(seed: int, site_id: int, number: int, generation: int, start: date, 
         joined=datetime.combine(start, time(rng.randint(10, 21), rng.randrange(60)), ZoneInfo(TIMEZONE)),
         left=left,
         kind=kind,
-        weekly_visits=kind.weekly_visits * rng.uniform(0.5, 1.7),
-        assistants=tuple(rng.sample(range(1, ASSISTANTS + 1), rng.randint(1, 2))),
+        habits=habits_of(rng, kind, site_id, member_id),
     )
 
 

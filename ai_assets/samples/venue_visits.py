@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from ai_assets.samples.chance import count_near, pick, rng_of
 from ai_assets.samples.rows import Settlement, day_numbered_id, yuan
 from ai_assets.samples.venue_calendar import is_area_closed, is_site_closed, mood_of
-from ai_assets.samples.venue_people import ASSISTANTS, Member, phase
+from ai_assets.samples.venue_habits import ASSISTANTS, Habits, keenness, phase
+from ai_assets.samples.venue_people import Member
 from ai_assets.samples.venue_sites import AREAS, TIMEZONE, AreaCharacter, VenueSite
 
 _ASSISTANT_FEN_PER_HOUR = (9800, 11800, 13800, 16800)
@@ -93,25 +94,34 @@ def settlements_of(site: VenueSite, day: date, visits: Sequence[Visit]) -> list[
 
 
 def _member_visit(rng: Random, seed: int, day: date, member: Member, areas: Sequence[str]) -> Iterable[Visit]:
-    mood = mood_of(day)
+    mood, habits = mood_of(day), member.habits
     chance = (
-        member.weekly_visits
+        habits.weekly_visits
         / 7
-        * phase(seed, member.site_id, member.member_id, day.year, day.month)
+        * habits.weekdays[day.weekday()]
+        * keenness(member.joined.date(), member.left, day)
+        * (1.0 if habits.is_steady else phase(seed, member.site_id, member.member_id, day.year, day.month))
         * mood.weekday**member.kind.weekday_strength
         * mood.holiday
     )
     if rng.random() >= chance:
         return
-    liked = {area: weight for area, weight in member.kind.areas.items() if area in areas}
+    liked = {area: weight for area, weight in habits.areas.items() if area in areas}
     if not liked:
         return
     character = AREAS[pick(rng, liked)]
     assistant_id = None
     # nobody plays mahjong with an assistant, whatever their habits elsewhere
-    if character.assistant_share and rng.random() < member.kind.assistant_chance:
-        assistant_id = rng.choice(member.assistants) if rng.random() < 0.85 else rng.randint(1, ASSISTANTS)
+    if character.assistant_share and rng.random() < habits.assistant_chance:
+        assistant_id = _assistant(rng, habits)
     yield _visit(rng, day, character, member, assistant_id)
+
+
+def _assistant(rng: Random, habits: Habits) -> int:
+    # the favourite if there is a choice; now and then nobody of the usual ones is free
+    if rng.random() < 0.85:
+        return pick(rng, dict(zip(habits.assistants, (3.0, 1.0), strict=False)))
+    return rng.randint(1, ASSISTANTS)
 
 
 def _walk_in(rng: Random, day: date, areas: Sequence[str]) -> Visit:
@@ -135,12 +145,12 @@ def _visit(
     # prices of drinks and snacks end in whole half yuan
     goods = round(max(0.0, rng.gauss(1.0, 0.6)) * taste * guests * character.goods_fen / 50) * 50
     discount = 0
-    if member and rng.random() < member.kind.discount_chance:
+    if member and rng.random() < member.habits.discount_chance:
         discount = round((table + goods) * rng.choice((0.05, 0.1, 0.12, 0.2)))
     return Visit(
         member=member,
         assistant_id=assistant_id,
-        settled_at=_settled_at(rng, day, member.kind.hour if member else 18.5, minutes),
+        settled_at=_settled_at(rng, day, member.habits.hour if member else 18.5, minutes),
         area=character.area,
         guests=guests,
         minutes=minutes,

@@ -24,7 +24,7 @@ LOST = "the attempt was lost: its process was killed, or Postgres could not be r
 def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
     """Give lost attempts another one or give them up, and end the runs that a killed process left STARTED."""
     with engine.connect() as connection:
-        lost = inbox.lost_jobs(connection)
+        lost = inbox.lost_site_jobs(connection)
     for job in lost:
         run = instance.get_run_by_id(job.run_id) if job.run_id else None
         if for_lost(job, run_state(run)).act is Act.END_CANCELLED:

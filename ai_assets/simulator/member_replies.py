@@ -129,9 +129,9 @@ def tactics(reading: Reading, dice: Dice) -> dict[str, object]:
 
 def note(reading: Reading, dice: Dice) -> dict[str, object]:
     """App6: `{"score": 1..10, "clues": [...]}`; praise scores high, a complaint low."""
-    if _COMPLAINT.search(reading.text):
+    if _COMPLAINT.search(reading.note):
         score, said = 1 + dice.below(4), "备注里有不满的意思，需要尽快回应"
-    elif _PRAISE.search(reading.text):
+    elif _PRAISE.search(reading.note):
         score, said = 7 + dice.below(4), "备注里有认可的意思，可以顺势维护"
     else:
         score, said = 4 + dice.below(4), "备注提供了会员的近况，可供接待参考"

@@ -34,6 +34,8 @@ _CATEGORY_KEYS: Final = ("category", "类别", "分类")
 _SUMMARY_KEYS: Final = ("summary", "摘要", "概要", "线索", "内容")
 _DETAIL_KEYS: Final = ("detail", "详情", "说明", "明细")
 _EMOJI_KEYS: Final = ("emoji", "表情")
+_NOTE_KEY: Final = "备注"
+_NOTE_WORDS_KEY: Final = "内容"
 _PROVIDER_KEYS: Final = ("providers", "提供者", "提供人", "记录人", "来源")
 
 
@@ -55,6 +57,8 @@ class Reading:
     figures: tuple[Figure, ...]
     says_no_data: bool
     clues: tuple[GivenClue, ...]
+    note: str
+    """The words of the one note that the prompt is about (App6 scores it); the whole prompt where none is."""
     text: str
 
     @property
@@ -73,8 +77,15 @@ def read(prompt: str) -> Reading:
         figures=figures_in(prompt, data),
         says_no_data=_json_says_no_data(prompt, data) if structured else _text_says_no_data(prompt),
         clues=tuple(_clues_in(data)) if structured and _MAY_HOLD_CLUES.search(prompt) else (),
+        note=_note_in(data) or prompt,
         text=prompt,
     )
+
+
+def _note_in(data: object) -> str:
+    note = data.get(_NOTE_KEY) if isinstance(data, dict) else None
+    words = note.get(_NOTE_WORDS_KEY) if isinstance(note, dict) else None
+    return words if isinstance(words, str) else ""
 
 
 def _text_says_no_data(text: str) -> bool:

@@ -7,6 +7,7 @@ import logging
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ai_assets.store.engine import first_line
 from ai_assets.store.texts import storable
 
 logger = logging.getLogger(__name__)
@@ -41,5 +42,7 @@ def raise_alert(
     try:
         with engine.begin() as connection:
             connection.execute(_RAISE, parameters)
-    except SQLAlchemyError:
-        logger.exception("an alert (%s, site %s, %s) could not be recorded", alert_type, site_id, app_type)
+    except SQLAlchemyError as error:
+        logger.error(
+            "an alert (%s, site %s, %s) could not be recorded: %s", alert_type, site_id, app_type, first_line(error)
+        )

@@ -1,6 +1,7 @@
 """The inbox of events: taking in, holding a trigger job while its chain runs, ending it, giving up on it.
 
-Not here: the duplicate rule (in `biz.fire_ai_event`, the one door for every language), chains, Dagster runs.
+Not here: the duplicate rule (in `biz.fire_ai_event`, the one door for every language), claiming members' jobs for
+workers (`ai_assets.store.claims`), chains, Dagster runs.
 A job goes pending → running → completed | partial | failed; a lost attempt goes back to pending, or dead.
 """
 
@@ -78,7 +79,7 @@ _HAND_BACK = text(
 _LOST = text(
     """
     select * from biz.ai_trigger_jobs
-    where status = 'running' and lease_until < clock_timestamp()
+    where status = 'running' and lease_until < clock_timestamp() and event_type = 'dws_completed'
     order by lease_until
     """
 )
@@ -163,7 +164,7 @@ def fire(
 def job(connection: Connection, job_id: int) -> TriggerJob | None:
     """One trigger job, or None."""
     row = connection.execute(_JOB, {"id": job_id}).mappings().one_or_none()
-    return _job(row) if row else None
+    return trigger_job(row) if row else None
 
 
 def unknown_batches(connection: Connection, batches: Sequence[tuple[int, str, datetime | None]]) -> list[int]:
@@ -190,7 +191,7 @@ def unknown_batches(connection: Connection, batches: Sequence[tuple[int, str, da
 
 def due_site_jobs(connection: Connection) -> list[TriggerJob]:
     """Pending `dws_completed` jobs whose time has come: forced first, then older."""
-    return [_job(row) for row in connection.execute(_DUE_SITE_JOBS).mappings()]
+    return [trigger_job(row) for row in connection.execute(_DUE_SITE_JOBS).mappings()]
 
 
 def claim(
@@ -213,7 +214,7 @@ def claim(
     except IntegrityError:
         # at the same instant another took a job of this member: the unique index held
         return None
-    return _job(row) if row else None
+    return trigger_job(row) if row else None
 
 
 def heartbeat(connection: Connection, job_id: int, *, owner: str, lease_s: float) -> bool:
@@ -237,20 +238,20 @@ def finish(
         "owner": owner,
         "status": status,
         "step_results": storable_json(list(step_results)),
-        "error": _short(error),
+        "error": short_error(error),
     }
     return connection.execute(_FINISH, parameters).rowcount == 1
 
 
 def hand_back(connection: Connection, job_id: int, *, owner: str, error: str) -> bool:
     """Let another run do the job: this one was asked to stop. False where it is this owner's no more."""
-    parameters = {"id": job_id, "owner": owner, "error": _short(error)}
+    parameters = {"id": job_id, "owner": owner, "error": short_error(error)}
     return connection.execute(_HAND_BACK, parameters).rowcount == 1
 
 
-def lost_jobs(connection: Connection) -> list[TriggerJob]:
-    """Jobs whose worker gave no sign of life within its lease."""
-    return [_job(row) for row in connection.execute(_LOST).mappings()]
+def lost_site_jobs(connection: Connection) -> list[TriggerJob]:
+    """`dws_completed` jobs whose run gave no sign of life within its lease."""
+    return [trigger_job(row) for row in connection.execute(_LOST).mappings()]
 
 
 def give_back(
@@ -267,7 +268,7 @@ def give_back(
             "attempts": attempts,
             "max_attempts": max_attempts,
             "wait_s": RETRY_BASE_S * 2 ** max(0, attempts - 1),
-            "error": _short(error),
+            "error": short_error(error),
         },
     ).scalar_one_or_none()
     return status
@@ -275,10 +276,11 @@ def give_back(
 
 def end(connection: Connection, job_id: int, *, status: str, error: str) -> None:
     """End a job that nobody works on."""
-    connection.execute(_END, {"id": job_id, "status": status, "error": _short(error)})
+    connection.execute(_END, {"id": job_id, "status": status, "error": short_error(error)})
 
 
-def _job(row: Mapping[Any, Any]) -> TriggerJob:
+def trigger_job(row: Mapping[Any, Any]) -> TriggerJob:
+    """A row of the inbox as a value."""
     return TriggerJob(**{name: row[name] for name in TriggerJob.__dataclass_fields__})
 
 
@@ -286,5 +288,6 @@ def _seconds(text_of_epoch: str | None) -> float | None:
     return round(float(text_of_epoch), 3) if text_of_epoch else None
 
 
-def _short(error: str | None) -> str | None:
+def short_error(error: str | None) -> str | None:
+    """An error's text as the inbox can hold it."""
     return (storable(error) or "")[:ERROR_LIMIT] if error else None

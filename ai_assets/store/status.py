@@ -38,8 +38,8 @@ _PARTS = {
         group by app_type order by app_type
     """,
     "workers": """
-        select id, kind, host, pid, running, heartbeat_at from biz.ai_workers
-        where heartbeat_at > clock_timestamp() - interval '5 minutes' order by started_at
+        select id, kind, host, pid, running, draining, heartbeat_at from biz.ai_workers
+        where heartbeat_at + make_interval(secs => lease_s) >= clock_timestamp() order by started_at, id
     """,
 }
 

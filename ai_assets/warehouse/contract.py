@@ -18,6 +18,11 @@ SITES = "biz.sites"
 ETL_BATCH = "dws.etl_batch"
 FINANCE_AREA_DAILY = "dws.finance_area_daily"
 FINANCE_SITE_DAILY = "dws.finance_site_daily"
+MEMBERS = "biz.members"
+ASSISTANTS = "biz.assistants"
+MEMBER_NOTES = "biz.member_notes"
+ASSISTANT_TASKS = "biz.assistant_tasks"
+SETTLEMENT = "dws.settlement"
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     SITES: ("site_id", "name", "timezone", "is_active"),
@@ -44,6 +49,44 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "balance_spent",
         "new_members",
         "active_members",
+    ),
+    # biz.members.phone is not read at all
+    MEMBERS: (
+        "site_id",
+        "member_id",
+        "name",
+        "nickname",
+        "gender",
+        "level",
+        "birthday",
+        "balance",
+        "registered_at",
+    ),
+    ASSISTANTS: ("site_id", "assistant_id", "name", "level"),
+    MEMBER_NOTES: ("note_id", "site_id", "member_id", "content", "noted_by_name", "created_at"),
+    ASSISTANT_TASKS: (
+        "task_id",
+        "site_id",
+        "assistant_id",
+        "member_id",
+        "task_type",
+        "status",
+        "created_at",
+    ),
+    SETTLEMENT: (
+        "settlement_id",
+        "site_id",
+        "member_id",
+        "assistant_id",
+        "settled_at",
+        "biz_date",
+        "area",
+        "table_fee",
+        "assistant_fee",
+        "goods_fee",
+        "discount",
+        "paid",
+        "play_minutes",
     ),
 }
 

@@ -1,16 +1,24 @@
-"""Finances of a made-up site, as rows, for the tests of the finance apps."""
+"""Finances and a member of a made-up site for the tests of the apps' prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection
 
+from ai_assets.apps.member_source import Given, MemberSource
 from ai_assets.warehouse.areas import LEAF_AREAS
+from ai_assets.warehouse.consumption import consumption
 from ai_assets.warehouse.finance import SiteFinance, site_finance
 from ai_assets.warehouse.finance_frames import AREA_TABLE, SITE_TABLE, Row, Table
+from ai_assets.warehouse.member_data import MemberData
+from ai_assets.warehouse.people import Assistant, Member, Note
+from ai_assets.warehouse.settlements import Settlement
 from ai_assets.warehouse.sites import Batch, Site
 
 BATCH = Batch("b-77", 1001, date(2026, 8, 19), datetime(2026, 8, 19, 20, 5, tzinfo=UTC))
@@ -85,5 +93,37 @@ def year_of_rows(
             for day in days
         ]
         return area_rows, site_rows
+
+    return made
+
+
+@pytest.fixture
+def source_of() -> Callable[..., MemberSource]:
+    """Member 555 and assistant 7 of site 1001 as of 2026-06-30, without a database.
+
+    `note` and `given` are the source's own; `settlements` are the pair's. Other parts of the data (member,
+    notes, …) may be given by name; what is not there cannot be read.
+    """
+
+    def no_database() -> AbstractContextManager[Connection]:
+        raise AssertionError("this prompt must not read the warehouse")
+
+    def made(
+        note: Note | None = None,
+        given: Mapping[str, Given] | None = None,
+        settlements: Sequence[Settlement] = (),
+        **parts: object,
+    ) -> MemberSource:
+        site = Site(1001, "一号店", "Asia/Shanghai", is_active=True)
+        data = MemberData(no_database, site, date(2026, 6, 30), 555, 7)
+        together = consumption(settlements, data.as_of, ZoneInfo("Asia/Shanghai"), assistant_id=7)
+        data.__dict__ |= {
+            "member": Member(1001, 555, "张三", "三哥", "男", "金卡", date(1990, 5, 1), Decimal("1234.56")),
+            "assistant": Assistant(1001, 7, "小雨", "高级"),
+            "notes": (),
+            "open_tasks": (),
+            "together": together,
+        } | parts
+        return MemberSource(data, note, given or {})
 
     return made

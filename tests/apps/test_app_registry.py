@@ -8,6 +8,8 @@ from ai_assets.apps.registry import APPS, app
 from ai_assets.errors import ConfigurationError, InputError
 from ai_assets.settings import Settings
 
+MEMBER_APPS = ("app3", "app4", "app5", "app6", "app7", "app8")
+
 
 def test_the_catalog_holds_the_contracts_eight_apps() -> None:
     assert [(e.name, e.env, e.cache_type, e.alias) for e in CATALOG.values()] == [
@@ -33,6 +35,11 @@ def test_an_app_is_found_by_its_name_and_by_its_short_name() -> None:
     assert all(CATALOG[name] is registered.entry for name, registered in APPS.items())
 
 
+def test_all_eight_apps_can_be_run() -> None:
+    assert list(APPS) == list(CATALOG)
+    assert all(app(entry.alias) is APPS[name] for name, entry in CATALOG.items())
+
+
 @pytest.mark.parametrize("name", ["", "app", "app9", "finance", "APP2", "app2_"])
 def test_an_unknown_app_is_refused_with_the_names(name: str) -> None:
     with pytest.raises(InputError, match=r"unknown app .*app2_finance, app2a_finance_area"):
@@ -53,6 +60,8 @@ def test_the_app_id_comes_from_its_own_setting_and_a_missing_one_is_named() -> N
         ("app2", Subject(1001, "this_month", "all"), "this_month__all"),
         ("app2a", Subject(1001, "last_week", "hallA"), "last_week__hallA"),
         ("app2a", Subject(1001, "last_6_months", "hall"), "last_6_months__hall"),
+        *[(name, Subject(1001, member_id=555), "555") for name in ("app3", "app6", "app7", "app8")],
+        *[(name, Subject(1001, member_id=555, assistant_id=7), "7_555") for name in ("app4", "app5")],
     ],
 )
 def test_a_good_subject_passes_and_has_its_target(name: str, subject: Subject, target: str) -> None:
@@ -74,6 +83,9 @@ def test_a_good_subject_passes_and_has_its_target(name: str, subject: Subject, t
         ("app2a", Subject(1001, "this_month"), "app2a_finance_area needs an area: one of hall, hallA"),
         ("app2a", Subject(1001, "this_month", "all"), "that belongs to app2_finance"),
         ("app2a", Subject(1001, "this_month", "bar"), "unknown area 'bar'"),
+        *[(name, Subject(0, member_id=5, assistant_id=7), "site") for name in MEMBER_APPS],
+        *[(name, Subject(1001, assistant_id=7), "member") for name in MEMBER_APPS],
+        *[(name, Subject(1001, member_id=5), "assistant") for name in ("app4", "app5")],
     ],
 )
 def test_a_missing_or_wrong_input_is_told_clearly(name: str, subject: Subject, message: str) -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, text
 
 from ai_assets.apps.catalog import CATALOG
+from ai_assets.chains.outcome import StepResult
 from ai_assets.chains.runtime import Runtime, runtime_from
+from ai_assets.chains.worker import Worker, WorkerLimits, WorkerSummary
 from ai_assets.guard.admission import Guard
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.settings import Settings
 from ai_assets.simulator.server import Simulator
+from ai_assets.store import inbox
+from ai_assets.store.engine import make_engine
+from ai_assets.store.inbox import TriggerJob
 
+AS_OF = "2026-06-30"
 Make = Callable[..., Runtime]
 
 
@@ -41,3 +49,83 @@ def make_runtime(venue_url: str, simulator: Simulator) -> Iterator[Make]:
     yield make
     for runtime in made:
         runtime.close()
+
+
+class Shown:
+    """A reporter that keeps what it is told, and can be made to act on it."""
+
+    def __init__(self) -> None:
+        self.jobs: list[int] = []
+        self.steps: list[tuple[int, StepResult]] = []
+        self.on_step: Callable[[TriggerJob, StepResult], None] = lambda _job, _step: None
+
+    def began(self, job: TriggerJob) -> None:
+        self.jobs.append(job.id)
+
+    def made(self, job: TriggerJob, result: StepResult) -> None:
+        self.steps.append((job.id, result))
+        self.on_step(job, result)
+
+
+class Inbox:
+    """This test's inbox: send events, let a worker empty it, look at what came of them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.shown = Shown()
+
+    def fire(self, event: str, *, site: int = 1001, member: int | None = 555, forced: bool = False, **payload: Any):
+        with self.engine.begin() as connection:
+            return inbox.fire(
+                connection, event, site_id=site, member_id=member, payload=payload, is_forced=forced
+            )
+
+    def consumption(self, **payload: Any) -> int:
+        return self.fire("consumption", **{"occurred_at": f"{AS_OF}T20:00:00+08:00", **payload})
+
+    def note(self, content: str = "会员说想学斯诺克", **payload: Any) -> int:
+        return self.fire(
+            "note_created",
+            **{
+                "note_content": content,
+                "noted_by_name": "前台小李",
+                "noted_by_created_at": f"{AS_OF}T19:00:00",
+                "occurred_at": f"{AS_OF}T19:00:00+08:00",
+                **payload,
+            },
+        )
+
+    def task(self, assistant: int = 7, **payload: Any) -> int:
+        return self.fire(
+            "task_assigned", assistant_id=assistant, **{"occurred_at": f"{AS_OF}T18:00:00+08:00", **payload}
+        )
+
+    def work(self, runtime: Runtime, **limits: Any) -> WorkerSummary:
+        """One worker, until the inbox is empty."""
+        settings = {"until_empty": True, "ends_in_failure": False, "lease_s": 30.0, **limits}
+        return Worker(runtime, WorkerLimits(**settings), self.shown, worker_id="test-worker").run()
+
+    def job(self, job_id: int) -> TriggerJob:
+        with self.engine.connect() as connection:
+            found = inbox.job(connection, job_id)
+        assert found is not None
+        return found
+
+    def outcomes(self, job_id: int) -> dict[str, str]:
+        """Outcome by app name of a job's steps, in their order."""
+        return {step["app"]: step["outcome"] for step in self.job(job_id).step_results}
+
+    def rows(self, sql: str, **parameters: Any) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(sql), parameters))
+
+    def run(self, sql: str, **parameters: Any) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(sql), parameters)
+
+
+@pytest.fixture
+def events(venue_url: str) -> Iterator[Inbox]:
+    engine = make_engine(venue_url)
+    yield Inbox(engine)
+    engine.dispose()

@@ -100,7 +100,7 @@ def serve(venue_environment: dict[str, str], tmp_path: Path) -> Iterator[Callabl
     started: list[Service] = []
 
     def start(*arguments: str, environment: dict[str, str] | None = None) -> Service:
-        service = Service(list(arguments), environment or venue_environment, tmp_path / "service.log")
+        service = Service(list(arguments), environment or venue_environment, tmp_path / f"service-{len(started)}.log")
         started.append(service)
         return service
 

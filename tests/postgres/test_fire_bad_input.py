@@ -9,6 +9,8 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
+from ai_assets.store import claims
+
 FINISHED = datetime(2026, 8, 19, 4, 30, tzinfo=UTC)
 NOTE = {"note_content": "喜欢靠窗的台", "noted_by_name": "小王", "noted_by_created_at": "2026-08-19T20:00:00"}
 
@@ -50,6 +52,12 @@ NOTE = {"note_content": "喜欢靠窗的台", "noted_by_name": "小王", "noted_
         ("dws_completed", {"payload": {"occurred_at": "2099-01-01"}}, "payload.occurred_at is more than a day ahead"),
         ("dws_completed", {"payload": {"occurred_at": "x" * 900}}, "payload.occurred_at is not a time"),
         ("dws_completed", {"payload": {"big": "字" * 100_000}}, "payload is over 256 kB"),
+        ("consumption", {"member_id": 5, "payload": {"big": "字" * 100_000}}, "payload is over 256 kB"),
+        ("note_created", {"member_id": 5, "payload": {"note_content": "x" * 300_000}}, "payload is over 256 kB"),
+        ("note_created", {"member_id": 5, "payload": {"note_content": ""}}, "note_created without payload.note"),
+        ("consumption", {"site_id": 4711, "member_id": 5}, "site 4711 is not in biz.sites"),
+        ("note_created", {"site_id": -1, "member_id": 5, "payload": NOTE}, "site -1 is not in biz.sites"),
+        ("task_assigned", {"member_id": 5, "payload": {"assistant_id": "7; --"}}, "payload.assistant_id is not a pos"),
     ],
 )  # fmt: skip
 def test_bad_input_is_recorded_as_failed_with_a_clear_error(inbox_of, event, arguments, said):
@@ -69,6 +77,41 @@ def test_a_payload_that_is_no_object_is_recorded(inbox_of, payload):
     assert job.status == "failed"
     assert "not an object" in job.error_message
     assert job.payload == {"not_an_object": json.loads(payload)}
+
+
+@pytest.mark.parametrize("payload", ["null", "'{}'", "default"])
+def test_an_event_that_needs_no_payload_may_come_without_one(inbox_of, payload):
+    arguments = "'consumption', 1001, 555" + ("" if payload == "default" else f", {payload}")
+    with inbox_of.engine.begin() as connection:
+        job = inbox_of.sql_fire(connection, arguments)
+    assert (job.status, job.payload, job.app_chain) == ("pending", {}, "app3→app8→app7")
+
+
+@pytest.mark.parametrize("assistant", [4711, "4711", " 4711 "])
+def test_an_assistant_that_is_not_of_the_site_is_recorded_and_left_to_the_worker(inbox_of, assistant):
+    job = inbox_of.fire("task_assigned", member_id=555, payload={"assistant_id": assistant})
+    assert (job.status, job.app_chain) == ("pending", "app4→app5")
+
+
+def test_a_member_that_there_is_not_is_recorded_and_left_to_the_worker(inbox_of):
+    assert inbox_of.fire("consumption", member_id=2**63 - 1).status == "pending"
+
+
+def test_bad_events_among_good_ones_stop_no_claim(inbox_of):
+    bad = [
+        inbox_of.fire("teleport", member_id=1),
+        inbox_of.fire("consumption"),
+        inbox_of.fire("consumption", member_id=2, site_id=4711),
+        inbox_of.fire("note_created", member_id=3, payload={"note_content": ""}),
+        inbox_of.fire("consumption", member_id=4, payload={"occurred_at": "2099-01-01"}),
+    ]
+    good = [inbox_of.fire("consumption", member_id=number) for number in (1, 2, 3)]
+    with inbox_of.engine.begin() as connection:
+        jobs = claims.claim_member_jobs(
+            connection, owner="w1", run_id=None, lease_s=60.0, limit=16, after_site=None
+        )
+    assert [job.id for job in jobs] == [job.id for job in good]
+    assert {inbox_of.job(job.id).status for job in bad} == {"failed"}
 
 
 def test_occurred_at_may_lie_up_to_a_day_ahead_and_any_time_back(inbox_of):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import inbox
+from ai_assets.store import claims, inbox
 
 FIRE = text("select biz.fire_ai_event(:event, 1001, 5, cast(:payload as jsonb), :forced)")
 
@@ -36,13 +36,45 @@ def fire_at_once(inbox_of, connections: int, each: int, *, event="consumption", 
         return [job_id for ids in pool.map(sender, range(connections)) for job_id in ids]
 
 
-def test_of_two_hundred_identical_events_from_ten_connections_exactly_one_runs(inbox_of):
-    ids = fire_at_once(inbox_of, 10, 20)
-    assert len(set(ids)) == 200
+def test_of_a_thousand_identical_events_from_twenty_connections_exactly_one_runs(inbox_of):
+    ids = fire_at_once(inbox_of, 20, 50)
+    assert len(set(ids)) == 1000
     rows = inbox_of.all("select status, duplicate_of from biz.ai_trigger_jobs order by id")
     pending = inbox_of.one("select id from biz.ai_trigger_jobs where status = 'pending'")
-    assert [row["status"] for row in rows].count("duplicate") == 199
+    assert [row["status"] for row in rows].count("duplicate") == 999
     assert {row["duplicate_of"] for row in rows} == {None, pending["id"]}
+
+
+def test_a_thousand_identical_events_beside_claims_of_them_run_once(inbox_of):
+    """While some send, others claim and end the one that runs: its key is held all the same."""
+    ended = threading.Event()
+
+    def work() -> list[int]:
+        ran = []
+        while not ended.is_set():
+            with inbox_of.engine.begin() as connection:
+                jobs = claims.claim_member_jobs(
+                    connection, owner="w1", run_id=None, lease_s=60.0, limit=4, after_site=None
+                )
+            for job in jobs:
+                assert inbox_of.finish(job.id, "w1")
+                ran.append(job.id)
+        return ran
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        try:
+            ids = fire_at_once(inbox_of, 20, 50)
+            while inbox_of.count("biz.ai_trigger_jobs", "status in ('pending', 'running')"):
+                threading.Event().wait(0.01)
+        finally:
+            ended.set()
+        ran = working.result(30)
+    assert len(ids) == 1000
+    assert len(ran) == 1
+    assert (
+        inbox_of.count("biz.ai_trigger_jobs", "status = 'duplicate' and duplicate_of = :id", id=ran[0]) == 999
+    )
 
 
 def test_of_forced_ones_all_run_and_exactly_one_holds_the_key(inbox_of):

@@ -26,7 +26,7 @@ def due(inbox_of) -> list[int]:
 
 def lost(inbox_of) -> list[int]:
     with inbox_of.engine.connect() as connection:
-        return [job.id for job in inbox.lost_jobs(connection)]
+        return [job.id for job in inbox.lost_site_jobs(connection)]
 
 
 def heartbeat(inbox_of, job_id, owner="run:1") -> bool:

@@ -92,7 +92,7 @@ def plans_of(engine: Engine, work) -> list[dict]:
         ),
         (lambda c: inbox.end(c, 77, status="failed", error="x"), ("pkey",)),
         (lambda c: inbox.job(c, 77), ("pkey",)),
-        (lambda c: inbox.lost_jobs(c), ("running",)),
+        (lambda c: inbox.lost_site_jobs(c), ("running",)),
         (lambda c: inbox.due_site_jobs(c), ("due_sites",)),
         (lambda c: inbox.unknown_batches(c, [(1, "10", None), (1, "20", None)]), ("batches",)),
     ],

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError, SchemaVersionError
-from ai_assets.store import migrate
+from ai_assets.store import claims, migrate, workers
 from ai_assets.store.embedded import with_database
 from ai_assets.store.engine import make_engine
 
@@ -108,6 +108,32 @@ def test_migrating_again_keeps_what_is_in_the_tables(empty_database_url: str) ->
     migrate.upgrade(empty_database_url)
     with engine.connect() as connection:
         assert connection.execute(text("select count(*) from biz.ai_trigger_jobs")).scalar_one() == 1
+    engine.dispose()
+
+
+def test_a_database_of_the_first_revision_with_rows_in_it_is_brought_on(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "HEAD", "0001")
+        assert migrate.upgrade(empty_database_url) == (None, "0001")
+    engine = make_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into biz.ai_trigger_jobs (event_type, site_id, member_id) values ('consumption', 1, 5)"
+            )
+        )
+        connection.execute(
+            text("insert into biz.ai_workers (id, kind, host, pid) values ('w1', 'event_worker', 'h', 1)")
+        )
+    assert migrate.upgrade(empty_database_url) == ("0001", migrate.HEAD)
+    with engine.begin() as connection:
+        jobs = claims.claim_member_jobs(
+            connection, owner="w1", run_id=None, lease_s=60.0, limit=16, after_site=None
+        )
+        assert [job.member_id for job in jobs] == [5]
+        assert workers.live(connection) == workers.Live(workers=1, free=1)
     engine.dispose()
 
 

@@ -1,0 +1,88 @@
+"""The frame of a member app's prompt: how it begins, and what it was built from.
+
+Here: the form. Not here: what an app puts after the beginning (one file an app), the seam that all prompts
+pass (`ai_assets.apps.prompt`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from ai_assets.apps.member_texts import LONGEST_NAME, cut
+from ai_assets.errors import InputError
+
+if TYPE_CHECKING:
+    from ai_assets.apps.base import Subject
+    from ai_assets.apps.member_source import Given, MemberSource
+    from ai_assets.warehouse.people import Note
+
+
+def head(task: str, answer_form: str, source: MemberSource, subject: Subject) -> dict[str, Any]:
+    """The first entries of the content. Raises InputError if the data is not the subject's."""
+    data = source.data
+    wanted = (subject.site_id, subject.member_id, subject.assistant_id)
+    # the data of a pair serves the member's own apps too
+    there = (data.site.site_id, data.member_id, data.assistant_id if subject.assistant_id else None)
+    if wanted != there:
+        raise InputError(f"the subject is site, member, assistant {wanted}, the data is of {there}")
+    return {
+        "任务": task,
+        "回答格式": answer_form,
+        "截止日期": data.as_of,
+        "站点": {"编号": data.site.site_id, "名称": data.site.name},
+    }
+
+
+def references(
+    app_name: str,
+    version: str,
+    source: MemberSource,
+    subject: Subject,
+    *,
+    answers: Iterable[str] = (),
+    note: Note | None = None,
+    tables: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """What the prompt was built from, in JSON values: dates as YYYY-MM-DD, times ISO with their offset.
+
+    `answers`: the apps whose answers were asked for; null where there was none. `note`: the one that the
+    prompt is about. `tables`: made by `table`.
+    """
+    data = source.data
+    made: dict[str, Any] = {
+        "app": {"name": app_name, "version": version},
+        "site": {"site_id": data.site.site_id, "name": data.site.name},
+        "member_id": subject.member_id,
+    }
+    if subject.assistant_id is not None:
+        made["assistant_id"] = subject.assistant_id
+    made["as_of"] = str(data.as_of)
+    if note is not None:
+        made["note"] = {
+            "note_id": note.note_id,
+            "noted_by": cut(note.noted_by_name or "", LONGEST_NAME) or None,
+            "noted_at": _iso(note.noted_at),
+        }
+    named = {name: _answer(source.given.get(name)) for name in answers}
+    return made | ({"answers": named} if named else {}) | ({"sources": list(tables)} if tables else {})
+
+
+def table(name: str, rows: int, first: date | None = None, last: date | None = None) -> dict[str, Any]:
+    """A table of the warehouse: how many of its rows the prompt rests on, and their dates."""
+    return {"table": name, "rows": rows, "first_date": _iso(first), "last_date": _iso(last)}
+
+
+def _answer(given: Given | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    return {
+        "cache_id": given.cache_id,
+        "run_log_id": given.run_log_id,
+        "made_at": _iso(given.made_at),
+    }
+
+
+def _iso(moment: date | datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

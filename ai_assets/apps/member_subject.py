@@ -1,0 +1,47 @@
+"""The subjects of App3 to App8: a member of a site, or an assistant and a member; and their targets.
+
+Here: what a subject must name. Not here: whether such a member is there (`ai_assets.warehouse.people`).
+Source: behaviour.md, The apps; Running one app by hand.
+"""
+
+from __future__ import annotations
+
+from ai_assets.apps.base import Subject
+from ai_assets.errors import InputError
+
+LARGEST_ID = 2**63 - 1
+"""Ids are bigint in the contract's tables."""
+
+
+def check_member(subject: Subject) -> None:
+    """The subject of App3, App6, App7 and App8. Raises InputError saying what is missing or wrong."""
+    _check_ids(("site", subject.site_id), ("member", subject.member_id))
+
+
+def check_pair(subject: Subject) -> None:
+    """The subject of App4 and App5. Raises InputError saying what is missing or wrong."""
+    _check_ids(("site", subject.site_id), ("member", subject.member_id), ("assistant", subject.assistant_id))
+
+
+def member_target(subject: Subject) -> str:
+    """The target in the cache, such as `555`."""
+    return str(subject.member_id)
+
+
+def pair_target(subject: Subject) -> str:
+    """The target in the cache: assistant, then member, such as `7_555`."""
+    return f"{subject.assistant_id}_{subject.member_id}"
+
+
+def _check_ids(*ids: tuple[str, int | None]) -> None:
+    # zero is what a form left empty sends
+    missing = [f"the id of {_article(what)} {what}" for what, number in ids if not number]
+    if missing:
+        raise InputError(f"this app needs {' and '.join(missing)}")
+    for what, number in ids:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
+            raise InputError(f"{number!r} is no id of {_article(what)} {what}: use a whole number from 1 on")
+
+
+def _article(what: str) -> str:
+    return "an" if what == "assistant" else "a"

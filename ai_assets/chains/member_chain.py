@@ -1,0 +1,232 @@
+"""The chain of a member's event: which steps, in which order, and what its trigger job comes to.
+
+Source: behaviour.md, "Events and their chains". Not here: claiming and holding the job (`chains.worker`), what
+steps hand on (`chains.member_steps`), Dagster.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ai_assets.apps.base import Subject
+from ai_assets.apps.catalog import CATALOG
+from ai_assets.chains.member_steps import PAIR_STEPS, About, MemberSteps
+from ai_assets.chains.outcome import Outcome, StepResult, Trigger
+from ai_assets.chains.runtime import Runtime
+from ai_assets.errors import AiAssetsError, DatabaseUnavailableError, InputError
+from ai_assets.store import claims
+from ai_assets.store.engine import reachable
+from ai_assets.warehouse.people import Note
+
+if TYPE_CHECKING:
+    from ai_assets.store.claims import EarlierStep
+    from ai_assets.store.inbox import TriggerJob
+
+STEPS_OF_TIME = 5
+"""A member's chain may take so many steps' time (behaviour.md, Chain time)."""
+
+CLUE_SOURCES = {"note_created": "ai_note"}
+"""What App8's clues are filed under after an event; `ai_consumption` after any other."""
+
+_BY_ALIAS = {entry.alias: entry.name for entry in CATALOG.values()}
+
+# how an attempt ended that says nothing of the app: the step is made again
+_NOT_THE_APP = frozenset({"cancelled", "lease_lost", "outcome_unknown", "database_unavailable"})
+
+
+@dataclass
+class ChainResult:
+    """What a chain came to. `status` is the trigger job's: completed, partial or failed."""
+
+    steps: list[StepResult] = field(default_factory=list)
+    error: str | None = None
+    timed_out: bool = False
+
+    @property
+    def status(self) -> str:
+        """As behaviour.md says: failed if no step gave a result or the time ran out; partial if one did not."""
+        results = sum(step.outcome.has_result for step in self.steps)
+        if self.timed_out or self.error is not None or not results:
+            return "failed"
+        return "completed" if results == len(self.steps) else "partial"
+
+    @property
+    def failures(self) -> list[StepResult]:
+        """Steps that gave no result."""
+        return [step for step in self.steps if not step.outcome.has_result]
+
+    @property
+    def message(self) -> str | None:
+        """What the job's error_message says."""
+        if self.error is not None:
+            return self.error
+        if self.timed_out:
+            return "the chain ran out of time; " + "; ".join(_said(step) for step in self.failures)
+        return "; ".join(_said(step) for step in self.failures) or None
+
+
+class ChainStoppedError(AiAssetsError):
+    """The chain was stopped before its end: another worker makes what is left."""
+
+
+def apps_of(job: TriggerJob) -> tuple[str, ...]:
+    """The app names of a job's chain, in order. Raises InputError for a chain that nobody knows."""
+    aliases = (job.app_chain or "").split("→")
+    unknown = [alias for alias in aliases if alias not in _BY_ALIAS]
+    if unknown:
+        raise InputError(f"trigger job {job.id} has a chain that is not known: {job.app_chain!r}")
+    return tuple(_BY_ALIAS[alias] for alias in aliases)
+
+
+def about_of(job: TriggerJob) -> About:
+    """Whom a job's chain is about. Raises InputError where the job's row cannot be used."""
+    if job.site_id is None or job.member_id is None:
+        raise InputError(f"trigger job {job.id} has no site or no member")
+    with_assistant = any(name in PAIR_STEPS for name in apps_of(job))
+    return About(
+        site_id=job.site_id,
+        member_id=job.member_id,
+        assistant_id=_id(job.payload.get("assistant_id")) if with_assistant else None,
+        as_of=job.business_date,
+        note=note_of(job.payload) if job.event_type == "note_created" else None,
+        clue_source=CLUE_SOURCES.get(job.event_type, "ai_consumption"),
+    )
+
+
+def subjects_of(job: TriggerJob) -> list[tuple[str, Subject]]:
+    """(app name, subject) of each step that the chain will make. Raises InputError."""
+    about = about_of(job)
+    return [
+        (name, Subject(about.site_id, member_id=about.member_id,
+                       assistant_id=about.assistant_id if name in PAIR_STEPS else None))
+        for name in apps_of(job)
+    ]  # fmt: skip
+
+
+def run_chain(
+    runtime: Runtime,
+    job: TriggerJob,
+    *,
+    cancelled: threading.Event,
+    out_of_time: Callable[[], bool],
+    on_step: Callable[[StepResult], None],
+) -> ChainResult:
+    """Run a claimed job's chain to its end; a step that fails never stops the later ones.
+
+    Steps that an earlier attempt of the job made are taken over, with what they came to. Raises
+    ChainStoppedError when `cancelled` is set for another reason than time, DatabaseUnavailableError where
+    Postgres went away: then the job is not at its end.
+    """
+    chain = ChainResult()
+    try:
+        steps = MemberSteps(
+            runtime,
+            about_of(job),
+            Trigger(job.event_type, "event", job.id, forced=job.is_forced),
+            cancelled,
+        )
+        steps.check()
+        earlier = _earlier(runtime, job) if job.attempts > 1 else {}
+        for name in apps_of(job):
+            known = earlier.get(name)
+            made = steps.run(name) if known is None else steps.adopt(_taken_over(known, steps.subject(name)))
+            if made.reason == DatabaseUnavailableError.reason:
+                raise DatabaseUnavailableError(made.message)
+            if cancelled.is_set() and not made.outcome.has_result:
+                if not out_of_time():
+                    raise ChainStoppedError
+                chain.timed_out = True
+                made = replace(made, reason="chain_timeout", message="the chain ran out of time")
+            chain.steps.append(made)
+            on_step(made)
+    except DatabaseUnavailableError:
+        raise
+    except ChainStoppedError:
+        raise
+    except AiAssetsError as error:
+        # before any step: the event cannot be run
+        chain.error = str(error)
+    return chain
+
+
+def _earlier(runtime: Runtime, job: TriggerJob) -> dict[str, EarlierStep]:
+    with reachable("reading the earlier attempt"), runtime.engine.connect() as connection:
+        found = claims.earlier_steps(connection, job.id)
+    return {step.app: step for step in found if _stands(step)}
+
+
+def _stands(step: EarlierStep) -> bool:
+    if step.status == "success":
+        return step.cache_id is not None
+    return step.status in {"failed", "timeout", "refused"} and step.reason not in _NOT_THE_APP
+
+
+def _taken_over(step: EarlierStep, subject: Subject) -> StepResult:
+    result: Mapping[str, Any] = step.result_json or {}
+    return StepResult(
+        app=step.app,
+        subject=subject,
+        target_id=step.target_id,
+        outcome=Outcome(step.status),
+        reason=step.reason,
+        message="made by an earlier attempt of this chain" if step.status == "success" else step.reason,
+        run_log_id=step.run_log_id,
+        cache_id=step.cache_id,
+        made_at=step.made_at,
+        result=result,
+        prompt=step.prompt or "",
+        references=result.get("_references") or {},
+        tokens_in=step.tokens_in or 0,
+        tokens_out=step.tokens_out or 0,
+        tokens_used=step.tokens_used or 0,
+        cost_cny=step.cost_cny or Decimal(0),
+        latency_ms=step.latency_ms or 0,
+        clues_set=len(result.get("clues") or ()) or None if step.app == "app8_consolidation" else None,
+    )
+
+
+def _said(step: StepResult) -> str:
+    return f"{step.app}: {step.message or step.reason or step.outcome.value}"
+
+
+def _id(value: object) -> int | None:
+    text = str(value if value is not None else "").strip()
+    return int(text) or None if text.isascii() and text.isdigit() else None
+
+
+def note_of(payload: Mapping[str, Any]) -> Note:
+    """The note that a payload holds; its time as it is written, without an offset too."""
+    return Note(
+        content=str(payload.get("note_content") or ""),
+        noted_by_name=_text(payload.get("noted_by_name")),
+        noted_at=_time(payload.get("noted_by_created_at")),
+        note_id=_id(payload.get("note_id")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return str(value).strip() or None if value is not None else None
+
+
+def _time(value: object) -> datetime | None:
+    """A payload's time, or None where it is none: a note without its time is still a note."""
+    try:
+        return datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        return None
+
+
+def sentence(statuses: Mapping[str, int], failures: Sequence[StepResult]) -> str:
+    """One line for people: chains by how they ended, and the reasons of failed steps."""
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "no chain"
+    reasons: dict[str, int] = {}
+    for step in failures:
+        key = f"{step.app} {step.reason or step.outcome.value}"
+        reasons[key] = reasons.get(key, 0) + 1
+    said = ", ".join(f"{key} x {count}" for key, count in sorted(reasons.items(), key=lambda kv: -kv[1]))
+    return f"{counts} ({said})" if said else counts

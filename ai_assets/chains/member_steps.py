@@ -1,0 +1,234 @@
+"""Steps about one member (and one assistant), one after the other: each sees what the earlier ones gave.
+
+Here: what a step is given of the others (behaviour.md, "What steps hand on"). Not here: which steps an event
+starts (`chains.member_chain`), one step (`chains.step`), Dagster.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ai_assets.apps.base import Subject
+from ai_assets.apps.catalog import CATALOG
+from ai_assets.apps.member_source import Given, MemberSource
+from ai_assets.apps.registry import APPS
+from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
+from ai_assets.chains.runtime import Runtime
+from ai_assets.chains.step import run_step
+from ai_assets.errors import AiAssetsError
+from ai_assets.store import cache, clues
+from ai_assets.store.alerts import raise_alert
+from ai_assets.store.engine import first_line, reachable
+from ai_assets.warehouse.member_data import MemberData
+from ai_assets.warehouse.sites import as_of_date, find_site
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ai_assets.warehouse.people import Note
+
+MEMBER_STEPS = ("app3_clue", "app6_note", "app8_consolidation", "app7_customer")
+"""The apps about a member, in the order in which they run where several do."""
+PAIR_STEPS = ("app4_analysis", "app5_tactics")
+"""The apps about an assistant and a member, in order; after the member's."""
+RETENTION_CLUE = "member_retention_clue"
+
+HANDED_ON = {"app8_consolidation": ("app3_clue", "app6_note"), "app5_tactics": ("app4_analysis",)}
+"""What a step is given of the steps before it in its own chain; of those that did not run, from the cache."""
+FROM_CACHE = {
+    "app7_customer": ("app8_consolidation",),
+    "app4_analysis": ("app3_clue", "app7_customer", "app8_consolidation"),
+}
+"""What a step always reads from the cache, whoever made it."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Whom the steps are about, and what comes with the event or from the person who asked.
+
+    `as_of` None: that of the site's newest batch. `note`: App6's; None: the member's newest in the warehouse.
+    `analysis`: an App4 answer to use instead of the cache's. `clue_source`: what App8's clues are filed under.
+    """
+
+    site_id: int
+    member_id: int
+    assistant_id: int | None = None
+    as_of: date | None = None
+    note: Note | None = None
+    analysis: Mapping[str, Any] | None = None
+    clue_source: str = "ai_consumption"
+
+
+class MemberSteps:
+    """Not thread-safe: one chain, one thread. The warehouse is read once, when a step first needs it."""
+
+    def __init__(
+        self, runtime: Runtime, about: About, trigger: Trigger, cancelled: threading.Event | None = None
+    ) -> None:
+        self.about = about
+        self._runtime = runtime
+        self._trigger = trigger
+        self._cancelled = cancelled or threading.Event()
+        self._ran: dict[str, StepResult] = {}
+        self._data: MemberData | None = None
+
+    def check(self) -> None:
+        """Raise MissingSubjectError where site, member or assistant are not there; WarehouseError."""
+        data = self._member_data()
+        _ = data.member
+        if self.about.assistant_id is not None:
+            _ = data.assistant
+
+    def has_note(self) -> bool:
+        """Whether there is a note for App6: one that was given, or any of the member's."""
+        return self.about.note is not None or self._member_data().newest_note is not None
+
+    def subject(self, app_name: str) -> Subject:
+        """Whom an app's step is about: the member, or the pair."""
+        assistant = self.about.assistant_id if app_name in PAIR_STEPS else None
+        return Subject(self.about.site_id, member_id=self.about.member_id, assistant_id=assistant)
+
+    def run(self, app_name: str) -> StepResult:
+        """Run one app's step; never raises for what went wrong in it. App8 also replaces the retention clues."""
+        app = APPS[app_name]
+        subject = self.subject(app_name)
+        consolidates = app_name == "app8_consolidation"
+        request = StepRequest(
+            app,
+            subject,
+            lambda: app.build(self._source(app_name), subject),
+            self._trigger,
+            also_write=self._replace_clues if consolidates else None,
+        )
+        result = run_step(self._runtime, request, self._cancelled)
+        if consolidates and result.outcome is Outcome.REUSED:
+            result = self._clues_of_reused(result)
+        return self.adopt(result)
+
+    def adopt(self, result: StepResult) -> StepResult:
+        """Take a result of an earlier attempt of this chain as this one's own."""
+        self._ran[result.app] = result
+        return result
+
+    def set_clues(self) -> StepResult:
+        """`member_retention_clue` alone: set again from the newest App8 answer (`app` is RETENTION_CLUE).
+
+        Failed with reason `no_answer` where App8 never answered for this member.
+        """
+        subject = self.subject(RETENTION_CLUE)
+        blank = StepResult(RETENTION_CLUE, subject, str(subject.member_id), Outcome.FAILED)
+        try:
+            self.check()
+            with reachable("setting the clues"), self._runtime.engine.begin() as connection:
+                found = clues.set_from_newest(
+                    connection, subject.site_id, self.about.member_id, source=self.about.clue_source
+                )
+        except AiAssetsError as error:
+            return replace(blank, reason=error.reason, message=str(error))
+        except SQLAlchemyError as error:
+            return replace(blank, reason="clues_failed", message=_clues_failed(error))
+        if found is None:
+            return replace(
+                blank,
+                reason="no_answer",
+                message=f"member {subject.member_id} of site {subject.site_id} has no answer of App8: "
+                "run app8_consolidation",
+            )
+        cache_id, count = found
+        return replace(blank, outcome=Outcome.SUCCESS, cache_id=cache_id, clues_set=count)
+
+    def _replace_clues(self, connection: Connection, result: Mapping[str, Any]) -> int | None:
+        return clues.replace(
+            connection,
+            self.about.site_id,
+            self.about.member_id,
+            source=self.about.clue_source,
+            clues=result["clues"],
+        )
+
+    def _clues_of_reused(self, result: StepResult) -> StepResult:
+        """A reused answer sets the clues too; the newest one, should there be a newer by now."""
+        try:
+            with reachable("setting the clues"), self._runtime.engine.begin() as connection:
+                found = clues.set_from_newest(
+                    connection, self.about.site_id, self.about.member_id, source=self.about.clue_source
+                )
+        except (AiAssetsError, SQLAlchemyError) as error:
+            reason = error.reason if isinstance(error, AiAssetsError) else "clues_failed"
+            message = _clues_failed(error)
+            raise_alert(
+                self._runtime.engine,
+                "failed",
+                f"{result.target_id}: {message}",
+                site_id=self.about.site_id,
+                app_type=result.app,
+                log_id=result.run_log_id,
+            )
+            return replace(result, outcome=Outcome.FAILED, reason=reason, message=message)
+        return replace(result, clues_set=found[1] if found else None)
+
+    def _member_data(self) -> MemberData:
+        if self._data is None:
+            with self._connect() as connection:
+                site = find_site(connection, self.about.site_id)
+                as_of = self.about.as_of or as_of_date(connection, site.site_id, None)
+            self._data = MemberData(
+                self._connect, site, as_of, self.about.member_id, self.about.assistant_id
+            )
+        return self._data
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        # reads only: a transaction would cost two round trips more
+        with (
+            reachable("reading the warehouse"),
+            self._runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            yield connection
+
+    def _source(self, app_name: str) -> MemberSource:
+        data = self._member_data()
+        note = (self.about.note or data.newest_note) if app_name == "app6_note" else None
+        if note is not None and note.noted_at is not None and note.noted_at.tzinfo is None:
+            # a time without an offset is meant in the site's own zone, as `occurred_at` is
+            note = replace(note, noted_at=note.noted_at.replace(tzinfo=ZoneInfo(data.site.timezone)))
+        return MemberSource(data, note, self._given(app_name))
+
+    def _given(self, app_name: str) -> dict[str, Given]:
+        given: dict[str, Given] = {}
+        wanted: list[str] = list(FROM_CACHE.get(app_name, ()))
+        for name in HANDED_ON.get(app_name, ()):
+            if name in self._ran:
+                made = self._ran[name]
+                if made.outcome.has_result:
+                    # just now: an answer that was reused is what the app would say now
+                    given[name] = Given(made.result, None, made.cache_id, made.run_log_id)
+            elif name == "app4_analysis" and self.about.analysis is not None:
+                given[name] = Given(self.about.analysis)
+            else:
+                wanted.append(name)
+        return given | self._cached(wanted)
+
+    def _cached(self, names: Sequence[str]) -> dict[str, Given]:
+        if not names:
+            return {}
+        found: dict[str, Given] = {}
+        with self._connect() as connection:
+            for name in names:
+                target = APPS[name].target_id(self.subject(name))
+                entry = cache.latest(connection, CATALOG[name].cache_type, self.about.site_id, target)
+                if entry is not None:
+                    found[name] = Given(entry.result_json, entry.created_at, entry.id, entry.run_log_id)
+        return found
+
+
+def _clues_failed(error: Exception) -> str:
+    return f"the retention clues could not be set: {first_line(error)}"

@@ -1,0 +1,78 @@
+"""`ai-assets work`: be a worker for the members' chains, in the foreground. Visible in Dagster as worker runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ai_assets.cli.context import Context
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, JobDefinition
+
+    from ai_assets.chains.worker import WorkerSummary
+
+
+@click.command()
+@click.option(
+    "--until-empty", is_flag=True, help="End when no member's event is pending, waiting or running anywhere."
+)
+@click.pass_obj
+def work(context: Context, until_empty: bool) -> int:
+    """Claim members' events and run their chains until Ctrl-C. Several may run.
+
+    Each stretch of work is an `event_worker` run in Dagster; one in which a step failed ends red, and the next
+    begins. Ctrl-C or SIGTERM ends chains or hands them back, within 10 s.
+    """
+    context.settings.require_dashscope_key()
+    context.engine(1).dispose()
+    instance = context.dagster_instance()
+    _require_apps(context)
+    from ai_assets.definitions import build_definitions
+    from ai_assets.event_worker import JOB_NAME
+
+    worker_job = build_definitions().resolve_job_def(JOB_NAME)
+    click.echo("working; Ctrl-C ends it", err=True)
+    while True:
+        summary = _one_run(instance, worker_job, until_empty=until_empty)
+        if summary.statuses or summary.stopped or until_empty:
+            click.echo(summary.sentence(), err=True)
+        if summary.stopped or (until_empty and summary.emptied):
+            return 0
+
+
+def _require_apps(context: Context) -> None:
+    from ai_assets.apps.registry import APPS
+    from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS
+
+    settings = context.settings
+    for name in (*MEMBER_STEPS, *PAIR_STEPS):
+        APPS[name].app_id(settings)
+
+
+def _one_run(instance: DagsterInstance, worker_job: JobDefinition, *, until_empty: bool) -> WorkerSummary:
+    from ai_assets.chains.observer import worker_observed
+
+    summaries: list[WorkerSummary] = []
+    with worker_observed(summaries.append):
+        result = worker_job.execute_in_process(
+            instance=instance,
+            run_config={
+                "ops": {"work_inbox": {"config": {"until_empty": until_empty}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+    if summaries:
+        return summaries[-1]
+    raise _failure(result)
+
+
+def _failure(result: Any) -> Exception:
+    from ai_assets.errors import AiAssetsError
+
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.user_failure_data:
+            return AiAssetsError(str(event.step_failure_data.user_failure_data.description))
+    return AiAssetsError(f"the worker's run {result.run_id} failed; see it in the Dagster UI")

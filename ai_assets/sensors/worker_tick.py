@@ -1,0 +1,99 @@
+"""One tick of the `business_events` sensor. Apart from the sensor, so that the code location loads no SQLAlchemy.
+
+Each tick: end the runs of workers that died, take lost jobs over, start as many workers as what is pending needs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from dagster import DagsterRunStatus, RunRequest, RunsFilter, SensorResult
+
+from ai_assets.event_worker import JOB_NAME
+from ai_assets.sensors.worker_count import workers_to_start
+from ai_assets.settings import load_settings
+from ai_assets.store import claims, workers
+from ai_assets.store.alerts import raise_alert
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+    from sqlalchemy import Engine
+
+OVERDUE_S = 10.0
+"""A live worker with a free slot claims within a second: what waits for so long is waited for in vain."""
+
+COMES_UP_S = 60.0
+"""A run that has begun and gives no heartbeat for so long has no worker in it."""
+
+_NOT_YET = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING]
+
+
+def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
+    """What this tick asks of Dagster. Raises AiAssetsError where Postgres is wrong."""
+    settings = load_settings()
+    put_lost_right(engine, instance)
+    with engine.connect() as connection:
+        waiting = claims.waiting(connection)
+        live = workers.live(connection)
+        beating = workers.run_ids(connection)
+    starting = _starting(instance, beating)
+    count = workers_to_start(
+        due=waiting.due,
+        live=live.workers,
+        starting=starting,
+        concurrency=settings.concurrency,
+        minimum=settings.workers_min,
+        maximum=settings.workers_max,
+        overdue=waiting.oldest_due_s > OVERDUE_S,
+    )
+    said = (
+        f"{waiting.due} events due, {waiting.later} later, {waiting.running} chains running; "
+        f"{live.workers} workers live, {starting} starting"
+    )
+    return SensorResult(
+        # no run key: a worker is not for one event, and two may be asked for in one tick
+        run_requests=[RunRequest() for _ in range(count)],
+        skip_reason=None if count else said,
+    )
+
+
+def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
+    """End the runs that killed workers left, and give their chains another attempt or give them up."""
+    with engine.begin() as connection:
+        taken = claims.take_over_lost(connection, max_attempts=load_settings().max_attempts)
+        gone = workers.lost(connection)
+    for job in taken:
+        if job.status == "dead":
+            raise_alert(
+                engine,
+                "dead",
+                f"trigger job {job.id} ({job.event_type}) was given up after {job.attempts} attempts",
+                site_id=job.site_id,
+                app_type=None,
+                log_id=None,
+            )
+    for worker in gone:
+        run = instance.get_run_by_id(worker.run_id) if worker.run_id else None
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, f"worker {worker.id} is gone: no heartbeat within its lease")
+        with engine.begin() as connection:
+            workers.gone(connection, worker.id)
+
+
+def _starting(instance: DagsterInstance, beating: set[str]) -> int:
+    """Worker runs that were asked for and do not beat yet. One that never came up is ended here."""
+    asked = instance.get_run_records(
+        RunsFilter(job_name=JOB_NAME, statuses=[*_NOT_YET, DagsterRunStatus.STARTED]), limit=100
+    )
+    starting = 0
+    for record in asked:
+        run = record.dagster_run
+        if run.run_id in beating:
+            continue
+        started = record.start_time
+        if run.status is not DagsterRunStatus.STARTED or started is None or time.time() - started < COMES_UP_S:
+            starting += 1
+        else:
+            instance.report_run_failed(run, f"the worker gave no heartbeat within {COMES_UP_S:.0f} s of its start")
+    return starting

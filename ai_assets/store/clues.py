@@ -1,0 +1,96 @@
+"""A member's retention clues: what App8's answer says of it, filed under a source, beside what people wrote.
+
+Source: behaviour.md, "App8 also replaces the member's retention clues". Not here: App8, who asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from ai_assets.errors import InputError
+from ai_assets.store import cache
+from ai_assets.store.texts import storable
+
+MANUAL = "manual"
+"""The source of what people wrote: never touched."""
+DEFAULT_CATEGORY = "客户基础"
+
+_APP8 = "app8_clue_consolidated"
+
+# two that replace at once: the second's delete would not see the first's rows, and both sets would stay
+_LOCK = text(
+    "select pg_advisory_xact_lock(hashtextextended('ai_assets.clues:' || :site || ':' || :member, 0))"
+)
+_DELETE = text(
+    "delete from biz.member_retention_clue where site_id = :site and member_id = :member and source = :source"
+)
+_INSERT = text(
+    """
+    insert into biz.member_retention_clue (site_id, member_id, category, summary, detail, source, recorded_by_name)
+    values (:site, :member, :category, :summary, :detail, :source, :recorded_by)
+    """
+)
+
+
+def replace(
+    connection: Connection,
+    site_id: int,
+    member_id: int,
+    *,
+    source: str,
+    clues: Sequence[Mapping[str, Any]],
+) -> int | None:
+    """Put these clues in the place of the member's of the same source; returns how many, None: no clues, no change.
+
+    Inside the caller's transaction: if it rolls back, everything stays as it was. Raises InputError for the source
+    of what people wrote.
+    """
+    if source == MANUAL:
+        raise InputError(f"clues of source {MANUAL!r} are people's own: they cannot be replaced")
+    if not clues:
+        return None
+    _hold(connection, site_id, member_id)
+    about = {"site": site_id, "member": member_id, "source": source}
+    connection.execute(_DELETE, about)
+    connection.execute(_INSERT, [{**about, **_row(clue)} for clue in clues])
+    return len(clues)
+
+
+def set_from_newest(
+    connection: Connection, site_id: int, member_id: int, *, source: str
+) -> tuple[int, int | None] | None:
+    """Replace the clues by those of the newest App8 answer; returns its cache id and what `replace` gave.
+
+    None where App8 never answered for this member. Raises InputError as `replace` does.
+    """
+    # before reading: an answer that is being written now holds the lock, and is then the newest
+    _hold(connection, site_id, member_id)
+    newest = cache.latest(connection, _APP8, site_id, str(member_id))
+    if newest is None:
+        return None
+    clues = newest.result_json.get("clues") or ()
+    return newest.id, replace(connection, site_id, member_id, source=source, clues=clues)
+
+
+def _hold(connection: Connection, site_id: int, member_id: int) -> None:
+    connection.execute(_LOCK, {"site": str(site_id), "member": str(member_id)})
+
+
+def _row(clue: Mapping[str, Any]) -> dict[str, str | None]:
+    summary = _text(clue.get("summary")) or ""
+    emoji = _text(clue.get("emoji"))
+    return {
+        "category": _text(clue.get("category")) or DEFAULT_CATEGORY,
+        "summary": f"{emoji} {summary}" if emoji else summary,
+        "detail": _text(clue.get("detail")),
+        "recorded_by": _text(clue.get("providers")),
+    }
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, list | tuple):
+        value = "、".join(str(part) for part in value)
+    return (storable(str(value)) or "").strip() or None if value is not None else None

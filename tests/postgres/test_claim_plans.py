@@ -1,0 +1,135 @@
+"""A million finished rows and a long queue must not slow workers: claiming reads a handful of rows of either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from ai_assets.store import claims, inbox, workers
+
+FINISHED = 1_000_000
+PENDING = 100_000
+CLAIMS = 12
+
+_FILL = (
+    """
+    insert into biz.ai_trigger_jobs (event_type, site_id, member_id, app_chain, status, dedup_key)
+    select 'consumption', 1 + n % 50, n, 'app3', 'completed', n::text from generate_series(1, :finished) n
+    """,
+    # one site has nearly all that waits; what the statistics say is from before it came
+    """
+    insert into biz.ai_trigger_jobs (event_type, site_id, member_id, app_chain)
+    select 'consumption', 1, n, 'app3' from generate_series(1, :pending) n
+    """,
+    """
+    insert into biz.ai_trigger_jobs (event_type, site_id, member_id, app_chain)
+    select 'consumption', s, n, 'app3' from generate_series(2, 50) s, generate_series(1, 40) n
+    """,
+)
+
+
+@pytest.fixture(scope="module")
+def long_queue(module_engine: Engine) -> Engine:
+    with module_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for number, statement in enumerate(_FILL):
+            connection.execute(text(statement), {"finished": FINISHED, "pending": PENDING})
+            if number == 0:
+                connection.execute(text("analyze biz.ai_trigger_jobs"))
+        connection.execute(
+            text("insert into biz.sites (site_id, name) select s, '店' from generate_series(1, 50) s")
+        )
+    return module_engine
+
+
+@contextmanager
+def reads(connection: Connection) -> Iterator[Callable[[], tuple[int, int]]]:
+    """(walks from end to end, rows fetched by an index) of the inbox since the block began, by this connection."""
+
+    def now() -> tuple[int, int]:
+        connection.commit()
+        connection.execute(text("select pg_stat_force_next_flush()"))
+        connection.commit()
+        walks, rows = connection.execute(
+            text("select seq_scan, idx_tup_fetch from pg_stat_user_tables where relname = 'ai_trigger_jobs'")
+        ).one()
+        connection.commit()
+        return walks, rows
+
+    before = now()
+    yield lambda: tuple(after - earlier for after, earlier in zip(now(), before, strict=True))
+
+
+def claim(connection: Connection, limit: int = 16) -> list[inbox.TriggerJob]:
+    return claims.claim_member_jobs(
+        connection, owner="w1", run_id=None, lease_s=60.0, limit=limit, after_site=None
+    )
+
+
+def test_claiming_reads_a_few_rows_for_each_job_it_takes(long_queue):
+    with long_queue.connect() as connection, reads(connection) as read:
+        # more than five times: from then on Postgres may plan once for all parameters
+        claimed = sum(len(claim(connection)) for _ in range(CLAIMS))
+        walks, rows = read()
+    assert claimed == 16 * CLAIMS
+    assert walks == 0
+    # the running ones are looked at by each site's turn, and the 50 sites by each claim
+    assert rows < 40 * claimed, rows
+
+
+def test_the_rest_of_a_workers_life_walks_no_ledger_either(long_queue):
+    with long_queue.connect() as connection, reads(connection) as read:
+        for number in range(CLAIMS):
+            jobs = claim(connection, 4)
+            workers.beat(
+                connection, worker_id="w1", kind="event_worker", run_id=None, host="h", pid=1, running=4,
+                draining=False, lease_s=60.0,
+            )  # fmt: skip
+            claims.save_steps(connection, jobs[0].id, owner="w1", step_results=[])
+            claims.earlier_steps(connection, jobs[0].id)
+            inbox.finish(connection, jobs[0].id, owner="w1", status="completed", step_results=[], error=None)
+            assert claims.hand_back(connection, [job.id for job in jobs[1:3]], owner="w1", error="x") == 2
+            claims.let_go(connection, jobs[3].id, owner="w1")
+            assert len(claims.take_over_lost(connection, max_attempts=3)) == 1
+            inbox.fire(connection, "consumption", site_id=1, member_id=5_000_000 + number)
+        walks, _rows = read()
+    assert walks == 0
+
+
+def test_counting_what_waits_stops_where_it_is_enough(long_queue):
+    with long_queue.connect() as connection, reads(connection) as read:
+        for _ in range(CLAIMS):
+            waiting = claims.waiting(connection)
+        walks, rows = read()
+    assert waiting.due == claims.DUE_COUNTED
+    assert walks == 0
+    assert rows < 2 * CLAIMS * claims.DUE_COUNTED
+
+
+def test_a_hundred_thousand_jobs_of_a_member_that_runs_are_passed_over_within_one_statement(long_queue):
+    with long_queue.connect() as connection:
+        connection.execute(
+            text(
+                "insert into biz.ai_trigger_jobs (event_type, site_id, member_id, status, lease_owner) "
+                "values ('note_created', 99, 5, 'running', 'w0')"
+            )
+        )
+        connection.execute(
+            text(
+                "insert into biz.ai_trigger_jobs (event_type, site_id, member_id) "
+                "select 'note_created', 99, 5 from generate_series(1, :n)"
+            ),
+            {"n": PENDING},
+        )
+        connection.execute(
+            text(
+                "insert into biz.ai_trigger_jobs (event_type, site_id, member_id) values ('note_created', 99, 6)"
+            )
+        )
+        # only site 99 has none running and comes first
+        connection.execute(text("set local statement_timeout = '2s'"))
+        found = connection.execute(text("select unnest(biz.ai_member_heads(99, 4, '{}'))")).scalars().all()
+        assert len(found) == 1
+        connection.rollback()
