@@ -7,7 +7,9 @@ from typing import Any
 
 from dagster import Definitions, EnvVar, in_process_executor
 
+from ai_assets.assets.assistants import ASSETS as ASSISTANT_ASSETS
 from ai_assets.assets.finance import ASSETS as FINANCE_ASSETS
+from ai_assets.assets.members import ASSETS as MEMBER_ASSETS
 from ai_assets.assets.sources import SOURCES
 from ai_assets.event_worker import event_worker
 from ai_assets.jobs import JOBS
@@ -32,7 +34,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions
         "guard": GuardResource.from_settings(settings),
     }
     return Definitions(
-        assets=[*SOURCES, *FINANCE_ASSETS],
+        assets=[*SOURCES, *FINANCE_ASSETS, *MEMBER_ASSETS, *ASSISTANT_ASSETS],
         jobs=[*JOBS, event_worker],
         sensors=[business_events, dws_completed],
         schedules=SCHEDULES,

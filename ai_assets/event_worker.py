@@ -186,7 +186,11 @@ def _failures(summary: "WorkerSummary") -> str:
         for job_id, step in summary.failures
     ]
     return "\n".join(
-        ["| trigger job | site | app | target | reason | what happened |", "|---|---|---|---|---|---|", *lines]
+        [
+            "| trigger job | site | app | target | reason | what happened |",
+            "|---|---|---|---|---|---|",
+            *lines,
+        ]
     )
 
 
@@ -199,5 +203,3 @@ def _failures(summary: "WorkerSummary") -> str:
 def event_worker() -> None:
     """See work_inbox."""
     work_inbox()
-
-

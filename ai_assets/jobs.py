@@ -26,6 +26,22 @@ site_insights = define_asset_job(
     tags=NO_RETRIES,
 )
 
+member_insights = define_asset_job(
+    "member_insights",
+    selection=AssetSelection.assets(
+        "app3_clue", "app6_note", "app8_consolidation", "member_retention_clue", "app7_customer"
+    ),
+    description="All that is made about a member, in the chain's order: one member, a range, or all.",
+    tags=NO_RETRIES,
+)
+
+assistant_insights = define_asset_job(
+    "assistant_insights",
+    selection=AssetSelection.assets("app4_analysis", "app5_tactics"),
+    description="All that is made about an assistant and a member, in the chain's order.",
+    tags=NO_RETRIES,
+)
+
 
 @op(description="Send a dws_completed event for each active site, with its newest batch.")
 def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource) -> None:
@@ -92,4 +108,4 @@ def housekeeping() -> None:
     sweep_guard_state()
 
 
-JOBS: list[Any] = [site_insights, daily_prewarm, housekeeping]
+JOBS: list[Any] = [site_insights, member_insights, assistant_insights, daily_prewarm, housekeeping]

@@ -45,7 +45,10 @@ def measure() -> list[figures.Figure]:
             "AI_WORKER_MAX_MINUTES": "1440",
         }
         process = subprocess.Popen(
-            ai_assets("work", "--until-empty"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ai_assets("work", "--until-empty"),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             few = _memory_after(engine, process.pid, FEW)

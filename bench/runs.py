@@ -84,7 +84,9 @@ def _dagster(place: Places, url: str, dashscope: SimulatorProcess) -> Iterator[s
     address = f"http://127.0.0.1:{port}"
     log = place.home / "up.log"
     with log.open("w") as output:
-        process = subprocess.Popen(ai_assets("up", "--port", str(port)), env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            ai_assets("up", "--port", str(port)), env=environment, stdout=output, stderr=output
+        )
     try:
         _until(lambda: "Dagster UI:" in log.read_text(), "the Dagster UI")
         yield address
@@ -96,7 +98,9 @@ def _dagster(place: Places, url: str, dashscope: SimulatorProcess) -> Iterator[s
 def _runs_a_second(place: Places, url: str, address: str) -> float:
     engine = make_engine(url, pool_size=1)
     with engine.connect() as connection:
-        members = list(connection.execute(text("select member_id from biz.members order by member_id")).scalars())
+        members = list(
+            connection.execute(text("select member_id from biz.members order by member_id")).scalars()
+        )
     engine.dispose()
     dagster = create_engine(place.variables(url)["DAGSTER_POSTGRES_URL"])
     keys = [f"{SITE}:{member}" for member in members[:RUNS]]

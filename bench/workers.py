@@ -20,7 +20,16 @@ from ai_assets.samples.venue import load_venue
 from ai_assets.store import inbox
 from ai_assets.store.engine import make_engine
 from bench import figures
-from bench.places import LAST_DAY, SITE, Places, SimulatorProcess, ai_assets, limits_out_of_the_way, places, simulator
+from bench.places import (
+    LAST_DAY,
+    SITE,
+    Places,
+    SimulatorProcess,
+    ai_assets,
+    limits_out_of_the_way,
+    places,
+    simulator,
+)
 
 CHAINS = 400
 WARM_EVENTS = 60
@@ -40,10 +49,11 @@ _SEND = text(
         from biz.members where site_id = :site) m on m.place = n % m.members
     """
 )
+_MEMBERS = text("select member_id from biz.members order by member_id desc")
 _ENDED = text("select count(*) from biz.ai_trigger_jobs where status not in ('pending', 'running')")
 _SPAN = text(
-    "select extract(epoch from max(finished_at) - min(started_at))::float8, count(*) filter (where status <> 'completed') "
-    "from biz.ai_trigger_jobs"
+    "select extract(epoch from max(finished_at) - min(started_at))::float8, "
+    "count(*) filter (where status <> 'completed') from biz.ai_trigger_jobs"
 )
 
 
@@ -124,7 +134,7 @@ def _warm(place: Places, dashscope: SimulatorProcess) -> list[figures.Figure]:
     waits: list[float] = []
     with worker(place, url, dashscope):
         with engine.connect() as connection:
-            members = list(connection.execute(text("select member_id from biz.members order by member_id desc")).scalars())
+            members = list(connection.execute(_MEMBERS).scalars())
         for number in range(WARM_EVENTS):
             time.sleep(0.2 + 0.3 * chance.random())
             dashscope.reset()
@@ -162,7 +172,9 @@ def _fairness(place: Places, dashscope: SimulatorProcess) -> list[figures.Figure
 
 def _waits_of_light_sites(engine: Engine, *, busy: bool) -> Sequence[float]:
     with engine.connect() as connection:
-        rows = connection.execute(text("select site_id, member_id from biz.members order by member_id desc")).all()
+        rows = connection.execute(
+            text("select site_id, member_id from biz.members order by member_id desc")
+        ).all()
     members: dict[int, list[int]] = {}
     for site, member in rows:
         members.setdefault(site, []).append(member)
@@ -180,7 +192,9 @@ def _waits_of_light_sites(engine: Engine, *, busy: bool) -> Sequence[float]:
         for site, member in due:
             with engine.begin() as connection:
                 payload = {"nonce": count}
-                inbox.fire(connection, "consumption", site_id=site, member_id=member, payload=payload, is_forced=True)
+                inbox.fire(
+                    connection, "consumption", site_id=site, member_id=member, payload=payload, is_forced=True
+                )
             count += 1
         time.sleep(0.02)
     _wait_for_ended(engine, count)

@@ -1,4 +1,4 @@
-"""Pieces of prompts that several member apps share: profile and notes; `consumption_part` is reached here too.
+"""Pieces of prompts that several member apps share: profile, notes; `consumption_part` is reached here too.
 
 Chinese words. Not here: any app, the pair (`pair_parts`), what other apps said (`clue_parts`).
 A member's phone number is never read; birthday and exact balance are left out here.

@@ -22,12 +22,10 @@ def report(instance: DagsterInstance, result: StepResult) -> None:
     subject = result.subject
     if subject.window is not None:
         ensure_blocks(instance, [subject.site_id])
-        key = partition_key_of(Cell(subject.site_id, subject.area or "all", subject.window))
-        instance.report_runless_asset_event(materialization(FINANCE, str(key), result, trigger_job_id=None))
+        cell = str(partition_key_of(Cell(subject.site_id, subject.area or "all", subject.window)))
+        instance.report_runless_asset_event(materialization(FINANCE, cell, result, trigger_job_id=None))
         return
     partitions = MEMBERS if subject.assistant_id is None else ASSISTANT_MEMBERS
     for _asset, key, event in member_events(result, trigger_job_id=None):
         instance.add_dynamic_partitions(partitions, [key])
         instance.report_runless_asset_event(event)
-
-

@@ -7,7 +7,6 @@ others stand. `skippable` and `can_subset` keep Dagster from materializing what 
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from dagster import (
 from ai_assets.apps import app2_finance as app2
 from ai_assets.apps import app2a_finance_area as app2a
 from ai_assets.assets.config import StepsConfig
+from ai_assets.assets.failures import failures_table, what_happened
 from ai_assets.assets.metadata import materialization
 from ai_assets.assets.sources import DWS_FINANCE
 from ai_assets.assets.trigger_job import JobOfRun, job_of_run
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 FINANCE = AssetKey("app2_finance")
 CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
-FAILURES_SHOWN = 20
 
 
 @multi_asset(
@@ -92,8 +91,8 @@ def app2_finance(
     if summary.failures or refused:
         raise Failure(
             f"{len(summary.failures) + len(refused)} of {len(cells) + len(refused)} cells have no result: "
-            + "; ".join([*_what_happened(summary), *refused[:1]]),
-            metadata={"failed cells": MetadataValue.md(_failures(summary.failures, refused))},
+            + "; ".join([*what_happened(summary), *refused[:1]]),
+            metadata={"failed cells": MetadataValue.md(failures_table(summary.failures, refused))},
             allow_retries=False,
         )
     yield from ()
@@ -150,7 +149,7 @@ def _make(
         on_result=report,
         cancelled=job.lost,
     )
-    job.ended(summary.status, "; ".join(_what_happened(summary)) if summary.failures else None)
+    job.ended(summary.status, "; ".join(what_happened(summary)) if summary.failures else None)
     context.log.info("%s; %d tokens, %.1f s", summary.sentence(), summary.tokens, summary.seconds)
     return summary
 
@@ -162,23 +161,6 @@ def _show(context: AssetExecutionContext, cell: Cell, result: StepResult, job: J
     except Exception:
         # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
         logger.exception("the materialization of %s could not be recorded", key)
-
-
-def _what_happened(summary: "CellsSummary") -> list[str]:
-    """Counts with reasons, and the failure that came most often in its own words."""
-    messages = Counter(result.message for result in summary.failures if result.message)
-    return [summary.sentence(), *(message for message, _ in messages.most_common(1))]
-
-
-def _failures(failures: Sequence[StepResult], refused: Sequence[str]) -> str:
-    lines = [
-        f"| {r.subject.site_id} | {r.target_id} | {r.reason} | {(r.message or '').replace('|', '/')} |"
-        for r in failures
-    ]
-    lines += [f"| | | bad_input | {message.replace('|', '/')} |" for message in refused]
-    if len(lines) > FAILURES_SHOWN:
-        lines[FAILURES_SHOWN:] = [f"| … | and {len(lines) - FAILURES_SHOWN} more | | |"]
-    return "\n".join(["| site | target | reason | what happened |", "|---|---|---|---|", *lines])
 
 
 ASSETS: list[AssetsDefinition] = [app2_finance]

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Batch
 
 DWS_FINANCE = AssetKey(["dws", "finance"])
+DWS_SETTLEMENTS = AssetKey(["dws", "settlements"])
+BIZ_MEMBERS = AssetKey(["biz", "members"])
+BIZ_NOTES = AssetKey(["biz", "notes"])
+BIZ_ASSISTANTS = AssetKey(["biz", "assistants"])
 
 SOURCES = (
     AssetSpec(
@@ -20,25 +24,25 @@ SOURCES = (
         "A materialization is a finished ETL batch (dws.etl_batch).",
     ),
     AssetSpec(
-        AssetKey(["dws", "settlements"]),
+        DWS_SETTLEMENTS,
         group_name="warehouse",
         kinds={"postgres"},
         description="Bills of members: dws.settlement",
     ),
     AssetSpec(
-        AssetKey(["biz", "members"]),
+        BIZ_MEMBERS,
         group_name="venue",
         kinds={"postgres"},
         description="Members: biz.members",
     ),
     AssetSpec(
-        AssetKey(["biz", "notes"]),
+        BIZ_NOTES,
         group_name="venue",
         kinds={"postgres"},
         description="Notes that staff wrote of members: biz.member_notes",
     ),
     AssetSpec(
-        AssetKey(["biz", "assistants"]),
+        BIZ_ASSISTANTS,
         group_name="venue",
         kinds={"postgres"},
         description="Assistants and their tasks: biz.assistants, biz.assistant_tasks",

@@ -96,7 +96,9 @@ def _about(asked: Asked) -> About:
         raise InputError(f"payload.source is {source!r}: use one of {', '.join(CLUE_SOURCES)}")
     note = note_of(payload) if "note_content" in payload else None
     if note is not None and not note.content.strip():
-        raise InputError("payload.note_content is empty: give the note's text, or leave it out for the newest")
+        raise InputError(
+            "payload.note_content is empty: give the note's text, or leave it out for the newest"
+        )
     return About(
         site_id=subject.site_id,
         member_id=subject.member_id or 0,

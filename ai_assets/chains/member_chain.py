@@ -115,9 +115,11 @@ def run_chain(
     cancelled: threading.Event,
     out_of_time: Callable[[], bool],
     on_step: Callable[[StepResult], None],
+    on_start: Callable[[], None] = lambda: None,
 ) -> ChainResult:
     """Run a claimed job's chain to its end; a step that fails never stops the later ones.
 
+    `on_start` is called when it is sure that there is such a member (and assistant); `on_step` after each step.
     Steps that an earlier attempt of the job made are taken over, with what they came to. Raises
     ChainStoppedError when `cancelled` is set for another reason than time, DatabaseUnavailableError where
     Postgres went away: then the job is not at its end.
@@ -131,6 +133,7 @@ def run_chain(
             cancelled,
         )
         steps.check()
+        on_start()
         earlier = _earlier(runtime, job) if job.attempts > 1 else {}
         for name in apps_of(job):
             known = earlier.get(name)

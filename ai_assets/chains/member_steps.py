@@ -180,9 +180,7 @@ class MemberSteps:
             with self._connect() as connection:
                 site = find_site(connection, self.about.site_id)
                 as_of = self.about.as_of or as_of_date(connection, site.site_id, None)
-            self._data = MemberData(
-                self._connect, site, as_of, self.about.member_id, self.about.assistant_id
-            )
+            self._data = MemberData(self._connect, site, as_of, self.about.member_id, self.about.assistant_id)
         return self._data
 
     @contextmanager

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     Observer = Callable[[Cell, StepResult], None]
 
-_worker_observer: ContextVar[Callable[[WorkerSummary], None] | None] = ContextVar("worker_observer", default=None)
+_worker_observer: ContextVar[Callable[[WorkerSummary], None] | None] = ContextVar(
+    "worker_observer", default=None
+)
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 

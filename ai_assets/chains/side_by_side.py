@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -37,11 +37,12 @@ def side_by_side(
     Setting `cancelled` from outside stops nothing here: each item is for `work` to cut short.
     """
     # bounded: where results are told slower than made, the work waits and the memory stays flat
-    told: queue.Queue[_Told[Item, Result] | Future[None]] = queue.Queue(4 * width)
-    stopped = threading.Event()
+    told: queue.Queue[_Told[Item, Result] | None] = queue.Queue(4 * width)
+    # no item begins any more; nobody listens any more
+    stopping, deaf = threading.Event(), threading.Event()
 
-    def put(what: _Told[Item, Result] | Future[None]) -> None:
-        while not stopped.is_set():
+    def put(what: _Told[Item, Result] | None) -> None:
+        while not deaf.is_set():
             try:
                 told.put(what, timeout=TICK_S / 2)
             except queue.Full:
@@ -52,34 +53,47 @@ def side_by_side(
         work(item, lambda result: put(_Told(item, result)))
 
     def run(shared: Iterator[Item]) -> None:
-        for item in shared:
-            if stopped.is_set():
-                break
-            run_one(item)
+        try:
+            for item in shared:
+                if stopping.is_set():
+                    break
+                run_one(item)
+        except BaseException:
+            stopping.set()
+            cancelled.set()
+            raise
+        finally:
+            # None: one of the threads is done
+            put(None)
+
+    def listen() -> None:
+        left = width
+        while left:
+            try:
+                what = told.get(timeout=TICK_S)
+            except queue.Empty:
+                pass
+            else:
+                if what is None:
+                    left -= 1
+                else:
+                    on_result(what.item, what.result)
+            if on_tick is not None:
+                on_tick()
 
     shared = _Shared(items)
     with ThreadPoolExecutor(width) as pool:
         try:
-            for _ in range(width):
-                pool.submit(run, shared).add_done_callback(put)
-            left = width
-            while left:
-                try:
-                    what = told.get(timeout=TICK_S)
-                except queue.Empty:
-                    what = None
-                if isinstance(what, _Told):
-                    on_result(what.item, what.result)
-                elif what is not None:
-                    left -= 1
-                    # raises what the thread raised
-                    what.result()
-                if on_tick is not None:
-                    on_tick()
+            threads = [pool.submit(run, shared) for _ in range(width)]
+            listen()
         except BaseException:
+            stopping.set()
+            deaf.set()
             cancelled.set()
-            stopped.set()
             raise
+    for thread in threads:
+        # raises what the work raised
+        thread.result()
 
 
 class _Shared(Iterator[Item]):

@@ -51,7 +51,7 @@ class Reporter(Protocol):
     """Whoever shows what a worker makes. Called from many threads; what it raises is logged and changes nothing."""
 
     def began(self, job: TriggerJob) -> None:
-        """A chain begins."""
+        """A chain begins; its member, and its assistant, are there."""
 
     def made(self, job: TriggerJob, result: StepResult) -> None:
         """One of its steps has ended, with a result or without."""
@@ -217,7 +217,11 @@ class Worker:
             # nothing was waiting a moment ago: look again soon, or when a chain ends
             wait(self._running, timeout=POLL_S, return_when=FIRST_COMPLETED)
             return
-        wait(self._running, timeout=1.0 if full or self._draining else CLAIM_PAUSE_S, return_when=FIRST_COMPLETED)
+        wait(
+            self._running,
+            timeout=1.0 if full or self._draining else CLAIM_PAUSE_S,
+            return_when=FIRST_COMPLETED,
+        )
         self._wake.wait(CLAIM_PAUSE_S)
 
     def _claim(self, pool: ThreadPoolExecutor) -> int:
@@ -268,13 +272,13 @@ class Worker:
 
     def _run(self, chain: _Chain) -> None:
         job = chain.job
-        self._tell(lambda: self._reporter.began(job))
         try:
             result = run_chain(
                 self._runtime,
                 job,
                 cancelled=chain.cancelled,
                 out_of_time=lambda: self._clock() > chain.deadline,
+                on_start=lambda: self._tell(lambda: self._reporter.began(job)),
                 on_step=lambda step: self._step_ended(job, step),
             )
         except (ChainStoppedError, DatabaseUnavailableError) as stopped:
@@ -312,7 +316,9 @@ class Worker:
         try:
             ended = self._patiently(write)
         except AiAssetsError as error:
-            logger.error("trigger job %s could not be ended, another worker will see to it: %s", job.id, error)
+            logger.error(
+                "trigger job %s could not be ended, another worker will see to it: %s", job.id, error
+            )
             ended = False
         with self._count:
             self.summary.statuses[result.status] += ended
@@ -331,12 +337,16 @@ class Worker:
             with reachable("handing a trigger job back"), self._runtime.engine.begin() as connection:
                 if lost_attempt:
                     return claims.let_go(connection, chain.job.id, owner=self._id)
-                return claims.hand_back(connection, [chain.job.id], owner=self._id, error="its worker was asked to stop")
+                return claims.hand_back(
+                    connection, [chain.job.id], owner=self._id, error="its worker was asked to stop"
+                )
 
         try:
             given = self._patiently(write)
         except AiAssetsError as error:
-            logger.error("trigger job %s could not be given back, its lease will end: %s", chain.job.id, error)
+            logger.error(
+                "trigger job %s could not be given back, its lease will end: %s", chain.job.id, error
+            )
             given = 0
         with self._count:
             self.summary.handed_back += given and not lost_attempt

@@ -1,7 +1,7 @@
 """`ai-assets up` and `ai-assets demo`: everything on one machine, until Ctrl-C.
 
-`up` serves what is there; `demo` first loads the venue sample and makes its insights. Without a key both use
-the simulator, and say so.
+`up` serves what is there; `demo` first loads the venue sample, makes its insights and runs its newest events.
+Without a key both use the simulator, and say so.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from ai_assets.cli import database, environment
 from ai_assets.cli.context import Context
 from ai_assets.cli.prewarm import print_table, run_prewarm
 from ai_assets.cli.processes import Children, require_free_port, script
+from ai_assets.cli.work import stretches
 from ai_assets.errors import AiAssetsError
 
 SIMULATOR_LATENCY = "0.2-0.8"
 UI_READY_S = 120.0
+DEMO_EVENTS = 36
+"""Enough that the members' assets are alive in the UI, few enough to wait for."""
 
 
 @click.command()
@@ -57,10 +60,32 @@ def demo(context: Context, once: bool, port: int, sites: int, days: int) -> int:
         loaded = load_venue(context.engine(), sites=sites, days=days, end=end)
         outcomes = run_prewarm(context, loaded.sites, as_of=None, forced=False)
         print_table(outcomes)
-        failed = not all(outcome.ok for outcome in outcomes)
+        failed = _run_events(context) or not all(outcome.ok for outcome in outcomes)
         if not once:
             _serve(children, port)
         return 1 if failed else 0
+
+
+def _run_events(context: Context) -> bool:
+    """Send the sample's newest events and be the worker that runs them; True where a step gave no result."""
+    from ai_assets.samples.history import History
+    from ai_assets.samples.replay import Tally, replay, to_inbox
+
+    engine = context.engine(2)
+    tally = Tally()
+    replay(History(engine, limit=DEMO_EVENTS).events(), to_inbox(engine), tally)
+    engine.dispose()
+    click.echo(
+        f"business events: sent the newest {tally.sent} settlements, notes and tasks "
+        f"({tally.taken_in} new, {tally.duplicates} known already); running their chains"
+    )
+    failed = False
+    for summary in stretches(context, until_empty=True):
+        click.echo(f"chains of members: {summary.sentence()}")
+        failed = failed or summary.failed_steps > 0
+        if summary.stopped:
+            raise KeyboardInterrupt
+    return failed
 
 
 @contextmanager
@@ -130,10 +155,12 @@ def _serve(children: Children, port: int) -> None:
         f"\nDagster UI: {address}\n"
         f"  assets and their lineage   {address}/asset-groups\n"
         f"  insights, area x time      {address}/assets/app2_finance?view=partitions\n"
+        f"  clues of members           {address}/assets/app8_consolidation?view=partitions\n"
         f"  runs                       {address}/runs\n"
         f"  sensors and schedules      {address}/automation\n"
         "Try: click a cell of app2_finance, read its prompt and answer, press Materialize.\n"
         "Send an ETL batch's event:   ai-assets fire dws_completed --site 1001 --forced\n"
+        "Send a member's event:       ai-assets fire consumption --site 1001 --member 555 --assistant 7 --forced\n"
         "Ctrl-C stops everything."
     )
     sys.stdout.flush()

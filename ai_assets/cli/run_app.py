@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -98,10 +99,11 @@ def _shown(result: StepResult) -> dict[str, Any]:
 
 def _materialize(context: Context, result: StepResult) -> None:
     """Show the result in Dagster; trouble with that is said, and fails nothing: the result stands."""
-    click.get_text_stream("stdout").flush()
+    # whoever waits for the answer need not wait for Dagster
+    sys.stdout.flush()
     try:
         from ai_assets.assets.by_hand import report
 
         report(context.dagster_instance(), result)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must not hide the result
         click.echo(f"the result stands, but Dagster could not be told: {error}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +26,18 @@ def work(context: Context, until_empty: bool) -> int:
     Each stretch of work is an `event_worker` run in Dagster; one in which a step failed ends red, and the next
     begins. Ctrl-C or SIGTERM ends chains or hands them back, within 10 s.
     """
+    click.echo("working; Ctrl-C ends it", err=True)
+    for summary in stretches(context, until_empty=until_empty):
+        if summary.statuses or summary.stopped or until_empty:
+            click.echo(summary.sentence(), err=True)
+    return 0
+
+
+def stretches(context: Context, *, until_empty: bool) -> Iterator[WorkerSummary]:
+    """Be a worker, run after run in this process, until asked to stop or, with `until_empty`, all is done.
+
+    Raises ConfigurationError where the key or an app id is missing: before anything is claimed.
+    """
     context.settings.require_dashscope_key()
     context.engine(1).dispose()
     instance = context.dagster_instance()
@@ -33,13 +46,11 @@ def work(context: Context, until_empty: bool) -> int:
     from ai_assets.event_worker import JOB_NAME
 
     worker_job = build_definitions().resolve_job_def(JOB_NAME)
-    click.echo("working; Ctrl-C ends it", err=True)
     while True:
         summary = _one_run(instance, worker_job, until_empty=until_empty)
-        if summary.statuses or summary.stopped or until_empty:
-            click.echo(summary.sentence(), err=True)
+        yield summary
         if summary.stopped or (until_empty and summary.emptied):
-            return 0
+            return
 
 
 def _require_apps(context: Context) -> None:

@@ -17,7 +17,9 @@ INTERVAL_S = 5
     default_status=DefaultSensorStatus.RUNNING,
     description="Starts workers for members' events: consumption, note_created, task_assigned.",
 )
-def business_events(context: SensorEvaluationContext, database: DatabaseResource) -> SensorResult | SkipReason:
+def business_events(
+    context: SensorEvaluationContext, database: DatabaseResource
+) -> SensorResult | SkipReason:
     """One tick. What is wrong with Postgres is the tick's skip reason."""
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.sensors.worker_tick import tick

@@ -92,8 +92,14 @@ def _starting(instance: DagsterInstance, beating: set[str]) -> int:
         if run.run_id in beating:
             continue
         started = record.start_time
-        if run.status is not DagsterRunStatus.STARTED or started is None or time.time() - started < COMES_UP_S:
+        if (
+            run.status is not DagsterRunStatus.STARTED
+            or started is None
+            or time.time() - started < COMES_UP_S
+        ):
             starting += 1
         else:
-            instance.report_run_failed(run, f"the worker gave no heartbeat within {COMES_UP_S:.0f} s of its start")
+            instance.report_run_failed(
+                run, f"the worker gave no heartbeat within {COMES_UP_S:.0f} s of its start"
+            )
     return starting

@@ -1,7 +1,7 @@
 """What a member's settlements of the last 180 days come to: amounts, rhythm, preferences, change.
 
-Here: the whole, in numbers and dates. Not here: the read (`settlements`), exact sums (`settlement_frame`), the
-single pieces (`consumption_parts`), wording of prompts.
+Here: the whole, in numbers and dates. Not here: the read (`settlements`), exact sums (`settlement_frame`),
+the single pieces (`consumption_parts`), wording of prompts.
 Amounts are yuan with two decimals; shares and changes are percent with one.
 """
 
@@ -74,7 +74,7 @@ def consumption(
     assistant_id: int | None = None,
     days: int = DAYS,
 ) -> Consumption:
-    """Compute from settlements of the period in any order; those outside it, or of other assistants, are left out.
+    """Compute from settlements in any order; those outside the period, or of other assistants, are left out.
 
     Raises PromptError naming the settlement that must not be counted.
     """

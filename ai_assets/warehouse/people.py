@@ -143,7 +143,7 @@ class Task:
 def find_member(connection: Connection, site_id: int, member_id: int) -> Member:
     """The member, named by their id where the source has no name.
 
-    Raises MissingSubjectError where there is none, WarehouseError where the table is not as the contract says.
+    Raises MissingSubjectError where there is none, WarehouseError where the table breaks the contract.
     """
     with reading(connection, MEMBERS):
         row = connection.execute(_MEMBER, {"site_id": site_id, "member_id": member_id}).one_or_none()
@@ -166,7 +166,7 @@ def find_member(connection: Connection, site_id: int, member_id: int) -> Member:
 def find_assistant(connection: Connection, site_id: int, assistant_id: int) -> Assistant:
     """The assistant, named by their id where the source has no name.
 
-    Raises MissingSubjectError where there is none, WarehouseError where the table is not as the contract says.
+    Raises MissingSubjectError where there is none, WarehouseError where the table breaks the contract.
     """
     with reading(connection, ASSISTANTS):
         row = connection.execute(_ASSISTANT, {"site_id": site_id, "assistant_id": assistant_id}).one_or_none()

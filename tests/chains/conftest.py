@@ -74,7 +74,9 @@ class Inbox:
         self.engine = engine
         self.shown = Shown()
 
-    def fire(self, event: str, *, site: int = 1001, member: int | None = 555, forced: bool = False, **payload: Any):
+    def fire(
+        self, event: str, *, site: int = 1001, member: int | None = 555, forced: bool = False, **payload: Any
+    ):
         with self.engine.begin() as connection:
             return inbox.fire(
                 connection, event, site_id=site, member_id=member, payload=payload, is_forced=forced

@@ -42,14 +42,18 @@ def test_a_worker_with_a_failed_step_ends_when_it_is_next_idle(make_runtime, eve
     assert [(job, step.app) for job, step in summary.failures] == [(job_id, "app7_customer")]
 
 
-def test_a_worker_that_is_busy_ends_a_minute_after_a_failed_step(make_runtime, events, simulator, monkeypatch):
+def test_a_worker_that_is_busy_ends_a_minute_after_a_failed_step(
+    make_runtime, events, simulator, monkeypatch
+):
     monkeypatch.setattr(worker_module, "FAILURE_GRACE_S", 0.1)
     simulator.configure(app="app3", fail=1.0)
     simulator.configure(app="app8", latency=0.5)
     events.consumption()
     late = []
     events.shown.on_step = lambda _job, step: (
-        late.append(events.fire("consumption", member=556)) if step.app == "app8_consolidation" and not late else None
+        late.append(events.fire("consumption", member=556))
+        if step.app == "app8_consolidation" and not late
+        else None
     )
     summary = a_worker(make_runtime(), events, linger_s=1000.0, ends_in_failure=True).run()
     assert summary.why == "a step failed a minute ago"
@@ -114,11 +118,15 @@ def test_a_worker_asked_to_stop_lets_a_chain_end_that_is_nearly_done(make_runtim
 
 
 @pytest.mark.parametrize("forced", [False, True])
-def test_a_chain_that_is_taken_over_repeats_no_step_that_has_its_result(make_runtime, events, simulator, forced):
+def test_a_chain_that_is_taken_over_repeats_no_step_that_has_its_result(
+    make_runtime, events, simulator, forced
+):
     runtime = make_runtime()
     job_id = events.fire("consumption", forced=forced)
     with events.engine.begin() as connection:
-        [job] = claims.claim_member_jobs(connection, owner="dead", run_id=None, lease_s=30, limit=1, after_site=None)
+        [job] = claims.claim_member_jobs(
+            connection, owner="dead", run_id=None, lease_s=30, limit=1, after_site=None
+        )
     killed = threading.Event()
     with pytest.raises(ChainStoppedError):
         run_chain(
@@ -141,10 +149,14 @@ def test_a_step_that_the_app_failed_is_not_tried_again_by_the_next_attempt(make_
     simulator.configure(app="app3", fail=1.0)
     job_id = events.consumption()
     with events.engine.begin() as connection:
-        [job] = claims.claim_member_jobs(connection, owner="dead", run_id=None, lease_s=30, limit=1, after_site=None)
+        [job] = claims.claim_member_jobs(
+            connection, owner="dead", run_id=None, lease_s=30, limit=1, after_site=None
+        )
     killed = threading.Event()
     with pytest.raises(ChainStoppedError):
-        run_chain(runtime, job, cancelled=killed, out_of_time=lambda: False, on_step=lambda _step: killed.set())
+        run_chain(
+            runtime, job, cancelled=killed, out_of_time=lambda: False, on_step=lambda _step: killed.set()
+        )
     simulator.reset()
     events.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp() - interval '1 second'")
     events.work(runtime)
@@ -157,7 +169,9 @@ def test_a_job_that_every_worker_loses_is_dead_with_an_alert(make_runtime, event
     job_id = events.consumption()
     with events.engine.begin() as connection:
         claims.claim_member_jobs(connection, owner="dead", run_id=None, lease_s=30, limit=1, after_site=None)
-    events.run("update biz.ai_trigger_jobs set attempts = 3, lease_until = clock_timestamp() - interval '1 second'")
+    events.run(
+        "update biz.ai_trigger_jobs set attempts = 3, lease_until = clock_timestamp() - interval '1 second'"
+    )
     events.work(make_runtime(), max_attempts=3)
     assert events.job(job_id).status == "dead"
     [(kind, message)] = events.rows("select alert_type, message from biz.ai_alerts")
@@ -212,7 +226,9 @@ def test_a_reporter_that_fails_fails_no_chain(make_runtime, events):
     assert events.job(job_id).status == "completed"
 
 
-def test_an_attempt_that_lost_postgres_is_made_again(make_runtime, events, simulator, monkeypatch, server_url):
+def test_an_attempt_that_lost_postgres_is_made_again(
+    make_runtime, events, simulator, monkeypatch, server_url
+):
     monkeypatch.setattr(worker_module, "UPKEEP_S", 0.2)
     monkeypatch.setattr(claims, "RETRY_BASE_S", 0.1)
     name = events.engine.url.database
@@ -220,7 +236,9 @@ def test_an_attempt_that_lost_postgres_is_made_again(make_runtime, events, simul
 
     def door(is_open: bool) -> None:
         with admin.connect() as connection:
-            connection.execute(text(f"alter database {name} allow_connections {'true' if is_open else 'false'}"))
+            connection.execute(
+                text(f"alter database {name} allow_connections {'true' if is_open else 'false'}")
+            )
             if not is_open:
                 connection.execute(
                     text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
@@ -247,7 +265,10 @@ def test_an_attempt_that_lost_postgres_is_made_again(make_runtime, events, simul
 
 
 def test_one_busy_site_does_not_hold_up_the_others(make_runtime, events, simulator):
-    members = [m for (m,) in events.rows("select member_id from biz.members where site_id = 1001 order by 1 limit 40")]
+    members = [
+        m
+        for (m,) in events.rows("select member_id from biz.members where site_id = 1001 order by 1 limit 40")
+    ]
     for member in members:
         events.fire("task_assigned", member=member, assistant_id=7)
     [(other,)] = events.rows("select min(member_id) from biz.members where site_id = 1002")
@@ -257,3 +278,10 @@ def test_one_busy_site_does_not_hold_up_the_others(make_runtime, events, simulat
     events.work(make_runtime(concurrency=2))
     order = list(dict.fromkeys(job for job, _ in events.shown.steps))
     assert order.index(calm) <= 2
+
+
+def test_an_event_about_a_member_who_is_not_there_is_never_shown_as_begun(make_runtime, events):
+    events.fire("consumption", member=999_999)
+    well = events.consumption()
+    events.work(make_runtime())
+    assert events.shown.jobs == [well]

@@ -54,14 +54,28 @@ def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_name
     assert HEAVY & set(seen["loaded"]) == set()
     assert seen["assets"] == [
         "app2_finance",
+        "app3_clue",
+        "app4_analysis",
+        "app5_tactics",
+        "app6_note",
+        "app7_customer",
+        "app8_consolidation",
         "biz/assistants",
         "biz/members",
         "biz/notes",
         "dws/finance",
         "dws/settlements",
+        "member_retention_clue",
     ]
-    assert seen["jobs"] == ["daily_prewarm", "housekeeping", "site_insights"]
-    assert seen["sensors"] == ["dws_completed"]
+    assert seen["jobs"] == [
+        "assistant_insights",
+        "daily_prewarm",
+        "event_worker",
+        "housekeeping",
+        "member_insights",
+        "site_insights",
+    ]
+    assert sorted(seen["sensors"]) == ["business_events", "dws_completed"]
     assert seen["schedules"] == {
         "daily_prewarm": ["0 10 * * *", "Asia/Shanghai"],
         "housekeeping": ["0 4 * * *", "Asia/Shanghai"],

@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from sqlalchemy import Engine, text
 
 from ai_assets.apps.catalog import CATALOG
 from ai_assets.simulator.server import Simulator
 from ai_assets.store import embedded
 from ai_assets.store.databases import ensure_database
+
+PATIENCE_S = 180
+
+
+def wait_for(what: str, look: Callable[[], object], service=None) -> object:
+    """Look until there is something to see; how long it takes decides nothing but giving up."""
+    ends = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends:
+        found = look()
+        if found:
+            return found
+        if service is not None and service.process.poll() is not None:
+            pytest.fail(f"the service ended: {service.log.read_text()[-2000:]}")
+        time.sleep(0.25)
+    log = service.log.read_text()[-3000:] if service else ""
+    return pytest.fail(f"waited {PATIENCE_S} s for {what}\n{log}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def process_of_run(dagster: Engine, run_id: str) -> int:
+    sql = "select event from event_logs where run_id = :run and event like '%for run (pid: %' order by id limit 1"
+    with dagster.connect() as connection:
+        said = connection.execute(text(sql), {"run": run_id}).scalar_one()
+    return int(re.search(r"for run \(pid: (\d+)\)", said).group(1))
+
+
+@pytest.fixture
+def waiting() -> SimpleNamespace:
+    """Waiting for what processes do: `wait_for`, `free_port`, `process_of_run`."""
+    return SimpleNamespace(wait_for=wait_for, free_port=free_port, process_of_run=process_of_run)
+
 
 CLI = str(Path(sys.executable).parent / "ai-assets")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -100,7 +141,9 @@ def serve(venue_environment: dict[str, str], tmp_path: Path) -> Iterator[Callabl
     started: list[Service] = []
 
     def start(*arguments: str, environment: dict[str, str] | None = None) -> Service:
-        service = Service(list(arguments), environment or venue_environment, tmp_path / f"service-{len(started)}.log")
+        service = Service(
+            list(arguments), environment or venue_environment, tmp_path / f"service-{len(started)}.log"
+        )
         started.append(service)
         return service
 

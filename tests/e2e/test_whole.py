@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import time
 import urllib.request
-from collections.abc import Callable
 from datetime import date
 
 import psutil
-import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from ai_assets.simulator.server import Simulator
-
-PATIENCE_S = 180
-
-
-def wait_for(what: str, look: Callable[[], object], service=None) -> object:
-    """Look until there is something to see; how long it takes decides nothing but giving up."""
-    ends = time.monotonic() + PATIENCE_S
-    while time.monotonic() < ends:
-        found = look()
-        if found:
-            return found
-        if service is not None and service.process.poll() is not None:
-            pytest.fail(f"the service ended: {service.log.read_text()[-2000:]}")
-        time.sleep(0.25)
-    log = service.log.read_text()[-3000:] if service else ""
-    return pytest.fail(f"waited {PATIENCE_S} s for {what}\n{log}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def scalar(engine: Engine, sql: str, **parameters: object):
@@ -60,15 +33,6 @@ def materialized(dagster: Engine, site: int) -> int:
     )
 
 
-def process_of_run(dagster: Engine, run_id: str) -> int:
-    said = scalar(
-        dagster,
-        "select event from event_logs where run_id = :run and event like '%for run (pid: %' order by id limit 1",
-        run=run_id,
-    )
-    return int(re.search(r"for run \(pid: (\d+)\)", said).group(1))
-
-
 def job_of(engine: Engine, batch: int):
     with engine.connect() as connection:
         sql = "select * from biz.ai_trigger_jobs where payload ->> 'batch_id' = :batch and event_type = 'dws_completed'"
@@ -76,21 +40,21 @@ def job_of(engine: Engine, batch: int):
 
 
 def test_a_finished_batch_becomes_72_cells_a_killed_run_is_made_again_and_ctrl_c_ends_all(
-    serve, venue_environment, simulator: Simulator
+    serve, venue_environment, simulator: Simulator, waiting
 ):
     engine = create_engine(venue_environment["AI_DATABASE_URL"])
     dagster = create_engine(venue_environment["DAGSTER_POSTGRES_URL"])
     with engine.begin() as connection:
         # only what this test sends
         connection.execute(text("delete from dws.etl_batch"))
-    port = free_port()
+    port = waiting.free_port()
     service = serve("up", "--port", str(port))
-    wait_for("the UI", lambda: "Dagster UI:" in service.log.read_text(), service)
+    waiting.wait_for("the UI", lambda: "Dagster UI:" in service.log.read_text(), service)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=10) as answer:
         assert answer.status == 200
 
     finish_batch(engine, 1001, 777001, date(2026, 6, 30))
-    wait_for(
+    waiting.wait_for(
         "the job of the batch", lambda: (job_of(engine, 777001) or {}).get("status") == "completed", service
     )
     assert materialized(dagster, 1001) == 72
@@ -101,12 +65,14 @@ def test_a_finished_batch_becomes_72_cells_a_killed_run_is_made_again_and_ctrl_c
     simulator.configure(latency=1.0)
     before = simulator.stats()["total"]
     finish_batch(engine, 1002, 777002, date(2026, 6, 30))
-    wait_for("its first calls", lambda: simulator.stats()["total"] > before + 20, service)
+    waiting.wait_for("its first calls", lambda: simulator.stats()["total"] > before + 20, service)
     job = job_of(engine, 777002)
     assert job["status"] == "running"
-    psutil.Process(process_of_run(dagster, job["run_id"])).kill()
+    psutil.Process(waiting.process_of_run(dagster, job["run_id"])).kill()
     simulator.configure(latency=0.0)
-    wait_for("the run's second attempt", lambda: job_of(engine, 777002)["status"] == "completed", service)
+    waiting.wait_for(
+        "the run's second attempt", lambda: job_of(engine, 777002)["status"] == "completed", service
+    )
     after = job_of(engine, 777002)
     assert after["attempts"] == 2
     assert materialized(dagster, 1002) == 72

@@ -34,7 +34,8 @@ def send(engine, count: int) -> None:
                 """
                 select biz.fire_ai_event(
                     case when n % 4 = 0 then 'note_created' else 'consumption' end, 1001, m.member_id,
-                    jsonb_build_object('occurred_at', (date '2026-06-30' - (n / :members)::integer)::text || 'T20:00:00',
+                    jsonb_build_object(
+                        'occurred_at', (date '2026-06-30' - (n / :members)::integer)::text || 'T20:00:00',
                         'note_content', '备注 ' || n, 'noted_by_name', '前台'), n % 7 = 0)
                 from generate_series(0, :last) n
                 join (select member_id, row_number() over (order by member_id) - 1 as place from biz.members
@@ -50,19 +51,26 @@ def test_workers_killed_at_random_moments_lose_no_event_and_double_no_clue(
 ):
     send(database, CHAINS)
     simulator.configure(latency=0.05)
-    environment = {**venue_environment, "AI_MAX_ATTEMPTS": "50", "AI_CONCURRENCY": "8", "AI_STEP_TIMEOUT_S": "60"}
+    environment = {
+        **venue_environment,
+        "AI_MAX_ATTEMPTS": "50",
+        "AI_CONCURRENCY": "8",
+        "AI_STEP_TIMEOUT_S": "60",
+    }
     chance = random.Random(3)
     workers = [serve("work", environment=environment) for _ in range(2)]
     ends = time.monotonic() + PATIENCE_S
     kills, seen = 0, 0
 
     def done() -> int:
-        [(count,)] = rows(database, "select count(*) from biz.ai_trigger_jobs where status not in ('pending', 'running')")
+        [(count,)] = rows(
+            database, "select count(*) from biz.ai_trigger_jobs where status not in ('pending', 'running')"
+        )
         return count
 
     next_kill = 10
     while done() < CHAINS:
-        assert time.monotonic() < ends, f"{done()} of {CHAINS} after {kills} kills\n{workers[-1].log.read_text()[-3000:]}"
+        assert time.monotonic() < ends, f"{done()} after {kills} kills: {workers[-1].log.read_text()[-3000:]}"
         seen = done()
         if seen >= next_kill and kills < 5:
             victim = chance.randrange(2)
@@ -77,7 +85,9 @@ def test_workers_killed_at_random_moments_lose_no_event_and_double_no_clue(
     assert kills >= 4
 
     assert rows(database, "select distinct status from biz.ai_trigger_jobs") == [("completed",)]
-    assert rows(database, "select max(attempts) > 1 from biz.ai_trigger_jobs") == [(True,)], "a kill hit a chain"
+    assert rows(database, "select max(attempts) > 1 from biz.ai_trigger_jobs") == [(True,)], (
+        "a kill hit a chain"
+    )
     doubled = rows(
         database, "select trigger_job_id, cache_type from biz.ai_cache group by 1, 2 having count(*) > 1"
     )

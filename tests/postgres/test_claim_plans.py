@@ -45,15 +45,16 @@ def long_queue(module_engine: Engine) -> Engine:
 
 
 @contextmanager
-def reads(connection: Connection) -> Iterator[Callable[[], tuple[int, int]]]:
-    """(walks from end to end, rows fetched by an index) of the inbox since the block began, by this connection."""
+def reads(connection: Connection, table: str = "ai_trigger_jobs") -> Iterator[Callable[[], tuple[int, int]]]:
+    """(walks from end to end, rows fetched by an index) of a table since the block began, by this connection."""
 
     def now() -> tuple[int, int]:
         connection.commit()
         connection.execute(text("select pg_stat_force_next_flush()"))
         connection.commit()
         walks, rows = connection.execute(
-            text("select seq_scan, idx_tup_fetch from pg_stat_user_tables where relname = 'ai_trigger_jobs'")
+            text("select seq_scan, idx_tup_fetch from pg_stat_user_tables where relname = :table"),
+            {"table": table},
         ).one()
         connection.commit()
         return walks, rows
@@ -96,6 +97,31 @@ def test_the_rest_of_a_workers_life_walks_no_ledger_either(long_queue):
             inbox.fire(connection, "consumption", site_id=1, member_id=5_000_000 + number)
         walks, _rows = read()
     assert walks == 0
+
+
+def test_what_an_earlier_attempt_made_is_found_without_walking_the_cache(long_queue):
+    with long_queue.begin() as connection:
+        connection.execute(
+            text(
+                "insert into biz.ai_cache (cache_type, site_id, target_id, result_json, triggered_by, run_log_id, "
+                "prompt_hash) select 'app3_clue', 1, n::text, '{}', 'x', n, 'h' from generate_series(1, 20000) n"
+            )
+        )
+        connection.execute(
+            text(
+                "insert into biz.ai_run_logs (id, trigger_job_id, app_type, site_id, target_id, trigger_type, status) "
+                "select n, n, 'app3_clue', 1, n::text, 'event', 'success' from generate_series(1, 20000) n"
+            )
+        )
+    with long_queue.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("analyze biz.ai_cache, biz.ai_run_logs"))
+    with long_queue.connect() as connection, reads(connection, "ai_cache") as read:
+        for job in range(1, CLAIMS + 1):
+            assert [step.cache_id is not None for step in claims.earlier_steps(connection, job)] == [True]
+        walks, rows = read()
+    assert walks == 0
+    # the planner looks at the ends of an index too
+    assert rows <= 10 * CLAIMS
 
 
 def test_counting_what_waits_stops_where_it_is_enough(long_queue):

@@ -390,3 +390,35 @@ def test_a_job_of_the_member_that_is_claimed_by_its_id_at_this_instant_is_no_err
             by_id.commit()
             assert waiting.result(10) == [other]
     assert queue.db.value("select status from biz.ai_trigger_jobs where id = :id", id=head) == "pending"
+
+
+def take_head(queue, job_id):
+    """As a claimer does whose look at the queue is a moment old."""
+    with queue.db.engine.begin() as connection:
+        return connection.execute(
+            text("select biz.ai_claim_head(:id, 'w1', null, 60)"), {"id": job_id}
+        ).scalar_one()
+
+
+def test_what_was_a_head_a_moment_ago_is_looked_at_again_before_it_is_taken(queue):
+    head, behind = queue.add(), queue.add()
+    assert not take_head(queue, behind), "an older one waits"
+    queue.later(head)
+    assert not take_head(queue, head), "its time has not come"
+    queue.later(head, -1)
+    assert take_head(queue, head)
+    assert not take_head(queue, head), "it runs"
+    assert not take_head(queue, behind), "a chain of its member runs"
+    queue.finish(head)
+    assert take_head(queue, behind)
+
+
+def test_members_whose_chain_runs_and_heads_that_were_missed_take_no_place_among_the_candidates(queue):
+    queue.add(member=5, status="running", lease_owner="w0")
+    queue.add(member=5)
+    missed, next_one = queue.add(member=6), queue.add(member=7)
+    queue.add(site=2, member=7)
+    heads = text("select biz.ai_member_heads(1, 1, :missed)")
+    with queue.db.engine.connect() as connection:
+        assert connection.execute(heads, {"missed": []}).scalar_one() == [missed]
+        assert connection.execute(heads, {"missed": [missed]}).scalar_one() == [next_one]

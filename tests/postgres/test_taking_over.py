@@ -154,6 +154,17 @@ def test_two_that_take_over_at_once_take_each_job_once(life):
     assert sorted(taken) == [job.id for job in jobs]
 
 
+def test_a_lost_job_that_is_being_ended_at_this_moment_is_passed_over(life):
+    first, second = life.running(1), life.running(2)
+    life.inbox.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp() - interval '1 s'")
+    with life.engine.begin() as ending:
+        inbox.finish(ending, first.id, owner="w1", status="completed", step_results=[], error=None)
+        with life.engine.begin() as connection:
+            connection.execute(text("set local lock_timeout = '5s'"))
+            assert [job.id for job in claims.take_over_lost(connection, max_attempts=3)] == [second.id]
+    assert life.inbox.job(first.id).status == "completed"
+
+
 def test_a_job_that_is_let_go_is_taken_over_at_once_and_its_heartbeat_does_not_hold_it_again(life):
     job = life.running()
     assert life.do(claims.let_go, job.id, owner="w2") == 0
@@ -218,11 +229,31 @@ def test_a_call_that_is_being_settled_at_this_moment_is_left_to_its_holder(life,
     life.inbox.end_lease(job.id)
     with bench.engine.begin() as connection:
         assert bench.guard().holds(connection, admission)
-        assert [taken.id for taken in life.take_over()] == [job.id]
+        with bench.engine.begin() as other:
+            other.execute(text("set local lock_timeout = '5s'"))
+            assert [taken.id for taken in claims.take_over_lost(other, max_attempts=3)] == [job.id]
         run_log.finish(connection, admission.run_log_id, CallRecord("success", tokens_used=7))
         assert bench.guard().settle(connection, admission, effect="passed", tokens=7).settled
     assert bench.value("select status from biz.ai_run_logs") == "success"
     assert bench.budgets()["all", "day"] == (7, 0)
+
+
+def test_while_taking_over_waits_for_a_sites_budget_it_holds_none_that_all_sites_share(life, bench):
+    for site in (1, 2):
+        in_flight(bench, life.running(site), "555", site_id=site)
+    life.inbox.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp() - interval '1 s'")
+    with bench.engine.connect() as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute(text("select from biz.ai_budgets where scope = 'site:2' for update"))
+        taking = pool.submit(life.take_over)
+        for _ in range(1000):
+            if bench.count("pg_stat_activity", "wait_event_type = 'Lock' and query like '%ai_take_over%'"):
+                break
+            threading.Event().wait(0.01)
+        assert not taking.done()
+        # what an admission at site 2 locks next
+        holder.execute(text("select from biz.ai_budgets where scope = 'all' for update nowait"))
+        holder.rollback()
+        assert len(taking.result(10)) == 2
 
 
 def test_taking_over_beside_calls_of_the_same_sites_never_ends_in_a_deadlock(life, bench):

@@ -21,7 +21,11 @@ CALM = {"due": 0, "live": 0, "starting": 0, "concurrency": 16, "minimum": 0, "ma
         ({"due": 1, "starting": 1}, 0, "the one that starts takes it"),
         ({"due": 65}, 2, "more than four waits a slot is worth another"),
         ({"due": 10_000}, 4, "never more than the maximum"),
-        ({"due": 1, "live": 1, "overdue": True}, 1, "what waits for too long shows that the live one is gone"),
+        (
+            {"due": 1, "live": 1, "overdue": True},
+            1,
+            "what waits for too long shows that the live one is gone",
+        ),
         ({"due": 1, "live": 1, "starting": 1, "overdue": True}, 0, "but one start at a time"),
         ({"due": 1, "live": 4, "overdue": True}, 0, "and never more than the maximum"),
     ],

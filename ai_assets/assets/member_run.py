@@ -1,0 +1,174 @@
+"""A run of the members' or the pairs' assets: the selected steps of each partition, partitions side by side.
+
+Here: what both multi_assets do. Not here: the assets (`members`, `assistants`), a step (`ai_assets.chains`).
+In each partition the order and the failure rule are the chain's: a step that fails stops no later one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from dagster import AssetExecutionContext, Failure, MetadataValue
+
+from ai_assets.assets.failures import failures_table, what_happened
+from ai_assets.assets.member_events import member_events
+from ai_assets.errors import AiAssetsError, InputError
+from ai_assets.resources.runtime import runtime
+
+if TYPE_CHECKING:
+    from ai_assets.assets.config import StepsConfig
+    from ai_assets.chains.member_steps import About, MemberSteps
+    from ai_assets.chains.outcome import StepResult
+    from ai_assets.chains.runtime import Runtime
+    from ai_assets.chains.site import CellsSummary
+    from ai_assets.resources.dashscope import DashScopeResource
+    from ai_assets.resources.database import DatabaseResource
+    from ai_assets.resources.guard import GuardResource
+
+logger = logging.getLogger(__name__)
+Key = TypeVar("Key")
+
+Resources = tuple["DatabaseResource", "DashScopeResource", "GuardResource"]
+
+
+def run_partitions(
+    context: AssetExecutionContext,
+    config: StepsConfig,
+    resources: Resources,
+    *,
+    about: Callable[[str], About],
+    example: str,
+) -> None:
+    """Make the selected assets in each partition of the run; Failure with a summary where a step has no result.
+
+    `about` reads a partition key; one that it refuses (InputError) fails alone. `example`: what a key looks like.
+    """
+    members, refused = _members(context, about, example)
+    try:
+        with runtime(*resources, concurrency=config.concurrency) as run_on:
+            summary = _make(context, config, run_on, members)
+    except AiAssetsError as error:
+        raise Failure(str(error), allow_retries=False) from error
+    if summary.failures or refused:
+        raise Failure(
+            f"{summary.failed} of {summary.outcomes.total()} steps have no result"
+            + (f", {len(refused)} partition keys are none" if refused else "")
+            + f": {'; '.join([*what_happened(summary), *refused[:1]])}",
+            metadata={"failed steps": MetadataValue.md(failures_table(summary.failures, refused))},
+            allow_retries=False,
+        )
+
+
+def _members(
+    context: AssetExecutionContext, about: Callable[[str], About], example: str
+) -> tuple[list[About], list[str]]:
+    """Whom this run is about, and a line for each key that is none: people can add any key in the UI."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise Failure(f"no partition is chosen: choose some, such as {example}", allow_retries=False)
+    members: list[About] = []
+    refused: list[str] = []
+    for key in context.partition_keys:
+        try:
+            members.append(about(key))
+        except InputError as error:
+            context.log.error("%s", error)
+            refused.append(str(error))
+    return members, refused
+
+
+def _make(
+    context: AssetExecutionContext, config: StepsConfig, run_on: Runtime, members: Sequence[About]
+) -> CellsSummary:
+    # here: SQLAlchemy stays out of what the code location loads
+    from ai_assets.chains.member_steps import MemberSteps
+    from ai_assets.chains.outcome import Trigger
+    from ai_assets.chains.side_by_side import side_by_side
+    from ai_assets.chains.site import CellsSummary
+
+    selected = steps_of({key.to_user_string() for key in context.selected_asset_keys})
+    trigger = Trigger(trigger_type="batch" if len(members) > 1 else "manual", forced=config.forced)
+    cancelled = threading.Event()
+    summary = CellsSummary()
+
+    def work(about: About, tell: Callable[[StepResult], None]) -> None:
+        steps = MemberSteps(run_on, about, trigger, cancelled)
+        problem = _problem(steps)
+        for name in selected:
+            tell(_failed(steps, name, problem) if problem else _step(steps, name))
+
+    def report(_about: About, result: StepResult) -> None:
+        # the prompts of a hundred thousand failures are not kept
+        summary.add(replace(result, prompt="", references={}))
+        if result.outcome.has_result:
+            _show(context, result)
+        else:
+            context.log.error(
+                "site %s, %s %s: %s", result.subject.site_id, result.app, result.target_id, result.message
+            )
+
+    side_by_side(
+        members,
+        work,
+        width=min(config.concurrency or run_on.concurrency, max(1, len(members))),
+        cancelled=cancelled,
+        on_result=report,
+    )
+    context.log.info("%s; %d tokens", summary.sentence(), summary.tokens)
+    return summary
+
+
+def steps_of(selected: set[str]) -> list[str]:
+    """The selected assets' steps in the chain's order. App8 sets the retention clues itself: one step for both."""
+    from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
+
+    order = [*MEMBER_STEPS, *PAIR_STEPS]
+    if "app8_consolidation" not in selected:
+        order[order.index("app8_consolidation")] = RETENTION_CLUE
+    return [name for name in order if name in selected]
+
+
+def _step(steps: MemberSteps, name: str) -> StepResult:
+    from ai_assets.chains.member_steps import RETENTION_CLUE
+
+    return steps.set_clues() if name == RETENTION_CLUE else steps.run(name)
+
+
+def _problem(steps: MemberSteps) -> AiAssetsError | None:
+    """Why nothing can be made for this subject; None where it can."""
+    try:
+        steps.check()
+    except AiAssetsError as error:
+        return error
+    except Exception as error:
+        # a defect must cost this subject only, and be seen
+        logger.exception("member %s of site %s: unexpected error", steps.about.member_id, steps.about.site_id)
+        return AiAssetsError(f"unexpected {type(error).__name__}: {error}")
+    return None
+
+
+def _failed(steps: MemberSteps, name: str, problem: AiAssetsError) -> StepResult:
+    from ai_assets.chains.outcome import Outcome, StepResult
+
+    subject = steps.subject(name)
+    member = str(subject.member_id)
+    return StepResult(
+        app=name,
+        subject=subject,
+        target_id=member if subject.assistant_id is None else f"{subject.assistant_id}_{member}",
+        outcome=Outcome.FAILED,
+        reason=problem.reason,
+        message=str(problem),
+    )
+
+
+def _show(context: AssetExecutionContext, result: StepResult) -> None:
+    try:
+        for _key, _partition, shown in member_events(result, trigger_job_id=None):
+            context.log_event(shown)
+    except Exception:
+        # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
+        logger.exception("the materialization of %s %s could not be recorded", result.app, result.target_id)

@@ -1,0 +1,115 @@
+"""The assets about a member: App3, App6, App8 with the retention clues, App7. One can_subset multi_asset.
+
+Not here: how they are run (`member_run`), the pairs' assets (`assistants`). A step that fails has no
+materialization: its partition shows as failed when the run ends in Failure, the others stand.
+"""
+
+# no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from dagster import (
+    AssetDep,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    multi_asset,
+)
+from pydantic import Field
+
+from ai_assets.apps.registry import APPS
+from ai_assets.assets.config import StepsConfig
+from ai_assets.assets.member_events import CONSOLIDATION, RETENTION_CLUE
+from ai_assets.assets.member_run import run_partitions
+from ai_assets.assets.sources import BIZ_MEMBERS, BIZ_NOTES, DWS_SETTLEMENTS
+from ai_assets.member_partitions import members_def, parse_member_key
+from ai_assets.resources.dashscope import DashScopeResource
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.guard import GuardResource
+
+if TYPE_CHECKING:
+    from ai_assets.chains.member_steps import About
+
+CLUE = AssetKey("app3_clue")
+NOTE = AssetKey("app6_note")
+CUSTOMER = AssetKey("app7_customer")
+
+
+class MemberStepsConfig(StepsConfig):
+    """As for every asset, and what App8's clues are filed under."""
+
+    clue_source: Literal["ai_consumption", "ai_note"] = Field(
+        "ai_consumption", description="Source of the retention clues that are set: those of it are replaced"
+    )
+
+
+def _spec(key: AssetKey, deps: Sequence[AssetKey], description: str, *, kinds: set[str]) -> AssetSpec:
+    app = APPS.get(key.to_user_string(), APPS[CONSOLIDATION.to_user_string()])
+    return AssetSpec(
+        key,
+        deps=[AssetDep(dep) for dep in deps],
+        partitions_def=members_def,
+        group_name="members",
+        kinds=kinds,
+        code_version=f"{app.entry.alias}:{app.version}",
+        skippable=True,
+        description=description,
+    )
+
+
+CALLS = {"dashscope", "postgres"}
+
+
+@multi_asset(
+    name="members",
+    specs=[
+        _spec(
+            CLUE, [DWS_SETTLEMENTS, BIZ_MEMBERS], "Clues about a member from what they consumed.", kinds=CALLS
+        ),
+        _spec(
+            NOTE,
+            [BIZ_NOTES, BIZ_MEMBERS],
+            "A score of the member's newest note, and clues in it.",
+            kinds=CALLS,
+        ),
+        _spec(CONSOLIDATION, [CLUE, NOTE], "App3's and App6's clues merged.", kinds=CALLS),
+        _spec(
+            RETENTION_CLUE,
+            [CONSOLIDATION],
+            "The member's retention clues as the venue sees them, replaced from App8's answer; what people wrote "
+            "stays. Alone: set again from the newest answer, without a call.",
+            kinds={"postgres"},
+        ),
+        _spec(
+            CUSTOMER,
+            [DWS_SETTLEMENTS, CONSOLIDATION, BIZ_NOTES, BIZ_MEMBERS],
+            "An analysis of the member with strategies.",
+            kinds=CALLS,
+        ),
+    ],
+    can_subset=True,
+    backfill_policy=BackfillPolicy.single_run(),
+)
+def members(
+    context: AssetExecutionContext,
+    config: MemberStepsConfig,
+    database: DatabaseResource,
+    dashscope: DashScopeResource,
+    guard: GuardResource,
+) -> Iterator[Any]:
+    """Make the selected assets of each member of this run, and fail at the end if a step has no result."""
+
+    def about(key: str) -> "About":
+        # here: SQLAlchemy stays out of what the code location loads
+        from ai_assets.chains.member_steps import About
+
+        site_id, member_id = parse_member_key(key)
+        return About(site_id, member_id, as_of=config.as_of_date, clue_source=config.clue_source)
+
+    run_partitions(context, config, (database, dashscope, guard), about=about, example="1001:555")
+    yield from ()
+
+
+ASSETS: list[AssetsDefinition] = [members]
