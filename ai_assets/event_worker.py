@@ -25,6 +25,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from ai_assets.assets.answer_text import plain
 from ai_assets.assets.member_events import asset_partitions, member_events
 from ai_assets.assets.run_events import RunEvents
 from ai_assets.chains.observer import tell_of_worker
@@ -37,7 +38,7 @@ from ai_assets.resources.runtime import runtime
 from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from ai_assets.chains.worker import WorkerLimits, WorkerSummary
+    from ai_assets.chains.worker_values import WorkerLimits, WorkerSummary
     from ai_assets.store.inbox import TriggerJob
 
 JOB_NAME = "event_worker"
@@ -151,7 +152,7 @@ def _cancelled_by_a_person(context: OpExecutionContext) -> bool:
 
 
 def _limits(config: WorkerConfig, concurrency: int) -> "WorkerLimits":
-    from ai_assets.chains.worker import WorkerLimits
+    from ai_assets.chains.worker_values import WorkerLimits
 
     settings = load_settings()
     minutes = settings.worker_max_minutes if config.max_minutes is None else config.max_minutes
@@ -181,8 +182,8 @@ def _metadata(summary: "WorkerSummary") -> dict[str, MetadataValue[Any]]:
 
 def _failures(summary: "WorkerSummary") -> str:
     lines = [
-        f"| {job_id} | {step.subject.site_id} | {step.app} | {step.target_id} | {step.reason} "
-        f"| {(step.message or '').replace('|', '/')} |"
+        f"| {job_id} | {step.subject.site_id} | {plain(step.app)} | {plain(step.target_id)} "
+        f"| {plain(step.reason)} | {plain(step.message)} |"
         for job_id, step in summary.failures
     ]
     return "\n".join(

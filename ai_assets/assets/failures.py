@@ -10,12 +10,12 @@ from ai_assets.assets.answer_text import plain
 
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
-    from ai_assets.chains.site import CellsSummary
+    from ai_assets.chains.summary import StepsSummary
 
 FAILURES_SHOWN = 20
 
 
-def what_happened(summary: CellsSummary) -> list[str]:
+def what_happened(summary: StepsSummary) -> list[str]:
     """Counts with reasons, and the failure that came most often in its own words."""
     messages = Counter(result.message for result in summary.failures if result.message)
     return [summary.sentence(), *(message for message, _ in messages.most_common(1))]

@@ -41,7 +41,7 @@ from ai_assets.resources.runtime import runtime
 
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
-    from ai_assets.chains.site import CellsSummary
+    from ai_assets.chains.summary import StepsSummary
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _make(
     run_on: "Runtime",
     job: JobOfRun,
     cells: Sequence[Cell],
-) -> "CellsSummary":
+) -> "StepsSummary":
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.chains.site import run_cells
 

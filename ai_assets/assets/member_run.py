@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ai_assets.chains.member_steps import About, MemberSteps
     from ai_assets.chains.outcome import StepResult
     from ai_assets.chains.runtime import Runtime
-    from ai_assets.chains.site import CellsSummary
+    from ai_assets.chains.summary import StepsSummary
     from ai_assets.resources.dashscope import DashScopeResource
     from ai_assets.resources.database import DatabaseResource
     from ai_assets.resources.guard import GuardResource
@@ -82,17 +82,17 @@ def _members(
 
 def _make(
     context: AssetExecutionContext, config: StepsConfig, run_on: Runtime, members: Sequence[About]
-) -> CellsSummary:
+) -> StepsSummary:
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.chains.member_steps import MemberSteps
     from ai_assets.chains.outcome import Trigger
     from ai_assets.chains.side_by_side import side_by_side
-    from ai_assets.chains.site import CellsSummary
+    from ai_assets.chains.summary import StepsSummary
 
     selected = steps_of({key.to_user_string() for key in context.selected_asset_keys})
     trigger = Trigger(trigger_type="batch" if len(members) > 1 else "manual", forced=config.forced)
     cancelled = threading.Event()
-    summary = CellsSummary()
+    summary = StepsSummary()
 
     def work(about: About, tell: Callable[[StepResult], None]) -> None:
         steps = MemberSteps(run_on, about, trigger, cancelled)

@@ -7,7 +7,7 @@ steps hand on (`chains.member_steps`), Dagster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -222,14 +222,3 @@ def _time(value: object) -> datetime | None:
         return datetime.fromisoformat(str(value).strip())
     except ValueError:
         return None
-
-
-def sentence(statuses: Mapping[str, int], failures: Sequence[StepResult]) -> str:
-    """One line for people: chains by how they ended, and the reasons of failed steps."""
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "no chain"
-    reasons: dict[str, int] = {}
-    for step in failures:
-        key = f"{step.app} {step.reason or step.outcome.value}"
-        reasons[key] = reasons.get(key, 0) + 1
-    said = ", ".join(f"{key} x {count}" for key, count in sorted(reasons.items(), key=lambda kv: -kv[1]))
-    return f"{counts} ({said})" if said else counts

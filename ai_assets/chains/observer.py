@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_assets.chains.cells import Cell
     from ai_assets.chains.outcome import StepResult
-    from ai_assets.chains.worker import WorkerSummary
+    from ai_assets.chains.worker_values import WorkerSummary
 
     Observer = Callable[[Cell, StepResult], None]
 

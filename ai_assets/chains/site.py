@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ai_assets.chains.cells import Cell
-from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
+from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.side_by_side import side_by_side
 from ai_assets.chains.step import run_step
+from ai_assets.chains.summary import StepsSummary
 from ai_assets.errors import AiAssetsError
 from ai_assets.store.engine import reachable
 
@@ -25,56 +24,6 @@ if TYPE_CHECKING:
 
 CHAIN_MARGIN_S = 600.0
 """What a site's chain may take beyond its steps' own time (behaviour.md, Chain time)."""
-
-
-@dataclass
-class CellsSummary:
-    """What a batch of cells came to."""
-
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    tokens: int = 0
-    cost_cny: Decimal = Decimal(0)
-    seconds: float = 0.0
-    failures: list[StepResult] = field(default_factory=list)
-    timed_out: bool = False
-
-    def add(self, result: StepResult) -> None:
-        """Count one result."""
-        self.outcomes[result.outcome] += 1
-        self.tokens += result.tokens_used
-        self.cost_cny += result.cost_cny
-        if not result.outcome.has_result:
-            self.failures.append(result)
-
-    @property
-    def made(self) -> int:
-        """Results that were made by a call."""
-        return self.outcomes[Outcome.SUCCESS]
-
-    @property
-    def reused(self) -> int:
-        """Results that stood already."""
-        return self.outcomes[Outcome.REUSED]
-
-    @property
-    def failed(self) -> int:
-        """Steps that gave no result: failed, timed out or refused."""
-        return len(self.failures)
-
-    @property
-    def status(self) -> str:
-        """The trigger job's status: completed, partial or failed."""
-        if self.timed_out or self.made + self.reused == 0:
-            return "failed"
-        return "partial" if self.failures else "completed"
-
-    def sentence(self) -> str:
-        """One line for people: counts, and the reasons by how often they came."""
-        line = f"{self.made} made, {self.reused} reused, {self.failed} failed"
-        reasons = Counter(result.reason or result.outcome.value for result in self.failures)
-        if reasons:
-            line += " (" + ", ".join(f"{reason} x {count}" for reason, count in reasons.most_common()) + ")"
-        return line
 
 
 class _Figures:
@@ -121,7 +70,7 @@ def run_cells(
     on_result: Callable[[Cell, StepResult], None],
     cancelled: threading.Event | None = None,
     on_tick: Callable[[], None] | None = None,
-) -> CellsSummary:
+) -> StepsSummary:
     """Make the cells, at most `concurrency` at once; `on_result` is called in this thread as each ends.
 
     One cell's trouble never stops the others. Each has the step's time, all together that of their number
@@ -131,7 +80,7 @@ def run_cells(
     """
     figures = _Figures(runtime, as_of)
     cancelled = cancelled or threading.Event()
-    summary = CellsSummary()
+    summary = StepsSummary()
     began = time.monotonic()
     ends = began + len(cells) * runtime.step_timeout_s + CHAIN_MARGIN_S
 
@@ -163,7 +112,7 @@ def run_cells(
     return summary
 
 
-def _in_time(result: StepResult, summary: CellsSummary) -> StepResult:
+def _in_time(result: StepResult, summary: StepsSummary) -> StepResult:
     """A step that was cancelled because the chain ran out of time says so."""
     if not (summary.timed_out and result.reason == "cancelled"):
         return result

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ai_assets.chains.cells import Cell
     from ai_assets.chains.outcome import StepResult
-    from ai_assets.chains.site import CellsSummary
+    from ai_assets.chains.summary import StepsSummary
     from ai_assets.warehouse.sites import Site
 
 
@@ -29,7 +29,7 @@ class SiteOutcome:
     """What a site's run came to; `error` where it failed before or beside its cells."""
 
     site: Site
-    summary: CellsSummary
+    summary: StepsSummary
     run_id: str = ""
     error: str = ""
     messages: list[str] = field(default_factory=list)
@@ -119,10 +119,10 @@ def _run_site(
 ) -> SiteOutcome:
     from ai_assets.assets.trigger_job import SITE_TAG
     from ai_assets.chains.observer import observed
-    from ai_assets.chains.site import CellsSummary
+    from ai_assets.chains.summary import StepsSummary
     from ai_assets.partitions import range_tags
 
-    outcome = SiteOutcome(site, CellsSummary())
+    outcome = SiteOutcome(site, StepsSummary())
     progress.begin(site)
 
     def follow(_cell: Cell, result: StepResult) -> None:
@@ -197,7 +197,7 @@ class _Progress:
         if self._lines:
             self._console.print(f"{self._site}: making 72 insights", highlight=False)
 
-    def step(self, summary: CellsSummary) -> None:
+    def step(self, summary: StepsSummary) -> None:
         """One more cell has ended."""
         self._progress.advance(self._task)
         done = summary.made + summary.reused + summary.failed

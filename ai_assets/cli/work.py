@@ -12,7 +12,7 @@ from ai_assets.cli.context import Context
 if TYPE_CHECKING:
     from dagster import DagsterInstance, JobDefinition
 
-    from ai_assets.chains.worker import WorkerSummary
+    from ai_assets.chains.worker_values import WorkerSummary
 
 
 @click.command()

@@ -14,7 +14,7 @@ from ai_assets.event_worker import JOB_NAME
 from ai_assets.sensors.worker_count import workers_to_start
 from ai_assets.settings import load_settings
 from ai_assets.store import claims, workers
-from ai_assets.store.alerts import raise_alert
+from ai_assets.store.alerts import alert_dead
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -63,16 +63,7 @@ def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
     with engine.begin() as connection:
         taken = claims.take_over_lost(connection, max_attempts=load_settings().max_attempts)
         gone = workers.lost(connection)
-    for job in taken:
-        if job.status == "dead":
-            raise_alert(
-                engine,
-                "dead",
-                f"trigger job {job.id} ({job.event_type}) was given up after {job.attempts} attempts",
-                site_id=job.site_id,
-                app_type=None,
-                log_id=None,
-            )
+    alert_dead(engine, taken)
     for worker in gone:
         run = instance.get_run_by_id(worker.run_id) if worker.run_id else None
         if run is not None and not run.is_finished:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ai_assets.store.engine import first_line
 from ai_assets.store.texts import storable
+
+if TYPE_CHECKING:
+    from ai_assets.store.inbox import TriggerJob
 
 logger = logging.getLogger(__name__)
 
@@ -44,5 +49,23 @@ def raise_alert(
             connection.execute(_RAISE, parameters)
     except SQLAlchemyError as error:
         logger.error(
-            "an alert (%s, site %s, %s) could not be recorded: %s", alert_type, site_id, app_type, first_line(error)
+            "an alert (%s, site %s, %s) could not be recorded: %s",
+            alert_type,
+            site_id,
+            app_type,
+            first_line(error),
         )
+
+
+def alert_dead(engine: Engine, jobs: Iterable[TriggerJob]) -> None:
+    """Raise an alert for each of these jobs that was given up."""
+    for job in jobs:
+        if job.status == "dead":
+            raise_alert(
+                engine,
+                "dead",
+                f"trigger job {job.id} ({job.event_type}) was given up after {job.attempts} attempts",
+                site_id=job.site_id,
+                app_type=None,
+                log_id=None,
+            )

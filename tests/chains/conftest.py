@@ -12,7 +12,8 @@ from sqlalchemy import Engine, text
 from ai_assets.apps.catalog import CATALOG
 from ai_assets.chains.outcome import StepResult
 from ai_assets.chains.runtime import Runtime, runtime_from
-from ai_assets.chains.worker import Worker, WorkerLimits, WorkerSummary
+from ai_assets.chains.worker import Worker
+from ai_assets.chains.worker_values import WorkerLimits, WorkerSummary
 from ai_assets.guard.admission import Guard
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.settings import Settings

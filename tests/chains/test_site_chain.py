@@ -11,7 +11,8 @@ from sqlalchemy import text
 from ai_assets.chains.cells import Cell, cells_of_site
 from ai_assets.chains.outcome import Outcome, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
-from ai_assets.chains.site import CellsSummary, run_cells
+from ai_assets.chains.site import run_cells
+from ai_assets.chains.summary import StepsSummary
 from ai_assets.samples.venue import load_venue
 from ai_assets.simulator.server import Simulator
 
@@ -189,6 +190,6 @@ def test_loading_the_next_day_gives_new_prompts_only_where_windows_run(make_runt
 
 
 def test_a_summary_counts_outcomes_tokens_and_reasons():
-    summary = CellsSummary()
+    summary = StepsSummary()
     assert summary.status == "failed"
     assert summary.sentence() == "0 made, 0 reused, 0 failed"

@@ -10,7 +10,8 @@ from sqlalchemy import create_engine, text
 
 from ai_assets.chains import worker as worker_module
 from ai_assets.chains.member_chain import ChainStoppedError, run_chain
-from ai_assets.chains.worker import Worker, WorkerLimits
+from ai_assets.chains.worker import Worker
+from ai_assets.chains.worker_values import WorkerLimits
 from ai_assets.store import claims
 
 
@@ -275,7 +276,7 @@ def test_one_busy_site_does_not_hold_up_the_others(make_runtime, events, simulat
     [(assistant,)] = events.rows("select min(assistant_id) from biz.assistants where site_id = 1002")
     calm = events.fire("task_assigned", site=1002, member=other, assistant_id=assistant)
     simulator.configure(latency=0.05)
-    events.work(make_runtime(concurrency=2))
+    events.work(make_runtime(), concurrency=2)
     order = list(dict.fromkeys(job for job, _ in events.shown.steps))
     assert order.index(calm) <= 2
 

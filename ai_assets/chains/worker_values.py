@@ -1,0 +1,91 @@
+"""What a worker is told and what it tells: limits, summary, whoever shows its work. Not here: working."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ai_assets.chains.outcome import StepResult
+    from ai_assets.store.inbox import TriggerJob
+
+FAILURES_KEPT = 50
+
+
+class Reporter(Protocol):
+    """Whoever shows what a worker makes. Called from many threads; what it raises is logged and changes nothing."""
+
+    def began(self, job: TriggerJob) -> None:
+        """A chain begins; its member, and its assistant, are there."""
+
+    def made(self, job: TriggerJob, result: StepResult) -> None:
+        """One of its steps has ended, with a result or without."""
+
+
+@dataclass(frozen=True)
+class WorkerLimits:
+    """How a worker works; see the settings of the same names. Times in seconds."""
+
+    concurrency: int = 16
+    lease_s: float = 60.0
+    max_attempts: int = 3
+    linger_s: float = 60.0
+    max_s: float = 900.0
+    until_empty: bool = False
+    """End when no member's job is pending, waiting or running anywhere."""
+    ends_in_failure: bool = True
+    """End soon after a step failed, so that whoever shows the run can show it red."""
+
+
+@dataclass
+class WorkerSummary:
+    """What a worker came to. Filled from many threads, under `lock`."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    failed_steps: int = 0
+    failures: deque[tuple[int, StepResult]] = field(default_factory=lambda: deque(maxlen=FAILURES_KEPT))
+    """(trigger job, step) of the last steps that gave no result."""
+    handed_back: int = 0
+    lost: int = 0
+    why: str = ""
+    stopped: bool = False
+    """It was asked to stop."""
+    emptied: bool = False
+    """It found the inbox empty (with `until_empty`)."""
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def sentence(self) -> str:
+        """One line for people."""
+        line = _chains(self.statuses, [step for _, step in self.failures])
+        if self.handed_back:
+            line += f"; {self.handed_back} handed back"
+        if self.lost:
+            line += f"; {self.lost} lost to another worker"
+        return f"{line}; ended because {self.why}"
+
+
+@dataclass(frozen=True)
+class HeldChain:
+    """A trigger job that a worker runs. Times are of the worker's clock."""
+
+    job: TriggerJob
+    deadline: float
+    claimed_at: float
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """The chain must stop: its time is over, the worker stops, or the job is another's."""
+    lost: threading.Event = field(default_factory=threading.Event)
+    """The job is another worker's now: nothing of it may be written."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Its trigger job is ended or given back: that it is ours no more is right."""
+
+
+def _chains(statuses: Mapping[str, int], failures: Sequence[StepResult]) -> str:
+    """Chains by how they ended, and the reasons of failed steps, the most frequent first."""
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "no chain"
+    reasons = Counter(f"{step.app} {step.reason or step.outcome.value}" for step in failures)
+    said = ", ".join(f"{reason} x {count}" for reason, count in reasons.most_common())
+    return f"{counts} ({said})" if said else counts
