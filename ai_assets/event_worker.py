@@ -198,8 +198,8 @@ def _failures(summary: "WorkerSummary") -> str:
 @job(
     name=JOB_NAME,
     description="A worker for the members' events. The business_events sensor starts as many as are needed.",
-    # the inbox retries, not Dagster
-    tags={"dagster/max_retries": "0"},
+    # the inbox retries, not Dagster; a worker is for many, so it goes before other runs that wait
+    tags={"dagster/max_retries": "0", "dagster/priority": "1"},
 )
 def event_worker() -> None:
     """See work_inbox."""
