@@ -106,7 +106,10 @@ def _runs_a_second(place: Places, url: str, address: str) -> float:
     keys = [f"{SITE}:{member}" for member in members[:RUNS]]
     with dagster.begin() as connection:
         connection.execute(
-            text("insert into dynamic_partitions (partitions_def_name, partition) values ('members', :key)"),
+            text(
+                "insert into dynamic_partitions (partitions_def_name, partition) values ('members', :key) "
+                "on conflict do nothing"
+            ),
             [{"key": key} for key in keys],
         )
     began = time.time()
@@ -115,7 +118,10 @@ def _runs_a_second(place: Places, url: str, address: str) -> float:
     _until(lambda: _ended(dagster) >= RUNS, f"{RUNS} runs")
     with dagster.connect() as connection:
         last, failed = connection.execute(
-            text("select max(end_time), count(*) filter (where status <> 'SUCCESS') from runs")
+            text(
+                "select max(end_time), count(*) filter (where status <> 'SUCCESS') from runs "
+                "where pipeline_name = 'member_insights'"
+            )
         ).one()
     dagster.dispose()
     if failed:
@@ -145,7 +151,10 @@ def _launch(address: str, key: str) -> None:
 
 def _ended(dagster: Engine) -> int:
     with dagster.connect() as connection:
-        sql = "select count(*) from runs where status in ('SUCCESS', 'FAILURE', 'CANCELED')"
+        sql = (
+            "select count(*) from runs where pipeline_name = 'member_insights' "
+            "and status in ('SUCCESS', 'FAILURE', 'CANCELED')"
+        )
         return int(connection.execute(text(sql)).scalar_one())
 
 

@@ -35,9 +35,10 @@ CHAINS = 400
 WARM_EVENTS = 60
 WARM_TARGET_S = 0.3
 FAIR_SITES = 10
-FAIR_SECONDS = 20.0
-LIGHT_A_SECOND = 1.0
-BUSY_A_SECOND = 9.0
+FAIR_SECONDS = 40.0
+LIGHT_A_SECOND = 2.0
+"""The nine together."""
+BUSY_A_SECOND = 18.0
 FAIR_TARGET = 3.0
 
 _SEND = text(
@@ -182,7 +183,7 @@ def _waits_of_light_sites(engine: Engine, *, busy: bool) -> Sequence[float]:
     began, light, heavy, count = time.monotonic(), 0, 0, 20
     while (passed := time.monotonic() - began) < FAIR_SECONDS:
         due: list[tuple[int, int]] = []
-        while light < passed * LIGHT_A_SECOND * (FAIR_SITES - 1) / 9:
+        while light < passed * LIGHT_A_SECOND:
             site = sites[1 + light % (FAIR_SITES - 1)]
             due.append((site, members[site][light // (FAIR_SITES - 1)]))
             light += 1

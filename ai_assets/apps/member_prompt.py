@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ai_assets.apps.base import Subject
     from ai_assets.apps.member_source import Given, MemberSource
     from ai_assets.warehouse.people import Note
+    from ai_assets.warehouse.sites import Batch
 
 
 def head(task: str, answer_form: str, source: MemberSource, subject: Subject) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def references(
     if subject.assistant_id is not None:
         made["assistant_id"] = subject.assistant_id
     made["as_of"] = str(data.as_of)
+    made["batch"] = _batch(data.batch)
     if note is not None:
         made["note"] = {
             "note_id": note.note_id,
@@ -72,6 +74,16 @@ def references(
 def table(name: str, rows: int, first: date | None = None, last: date | None = None) -> dict[str, Any]:
     """A table of the warehouse: how many of its rows the prompt rests on, and their dates."""
     return {"table": name, "rows": rows, "first_date": _iso(first), "last_date": _iso(last)}
+
+
+def _batch(batch: Batch | None) -> dict[str, Any] | None:
+    if batch is None:
+        return None
+    return {
+        "batch_id": batch.batch_id,
+        "biz_date": str(batch.biz_date),
+        "finished_at": _iso(batch.finished_at),
+    }
 
 
 def _answer(given: Given | None) -> dict[str, Any] | None:

@@ -64,7 +64,8 @@ def _spec(key: AssetKey, deps: Sequence[AssetDep], description: str) -> AssetSpe
                 AssetDep(BIZ_ASSISTANTS),
                 AssetDep(DWS_SETTLEMENTS),
             ],
-            "How assistant and member stand with each other, and the task to do.",
+            "How assistant and member stand with each other, and the task to do. Give pairs a backfill of their own: "
+            "Dagster begins one that holds members too only when every member's partition in it has succeeded.",
         ),
         _spec(TACTICS, [AssetDep(ANALYSIS)], "What to say to the member, built on App4's answer."),
     ],

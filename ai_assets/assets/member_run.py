@@ -98,6 +98,9 @@ def _make(
         steps = MemberSteps(run_on, about, trigger, cancelled)
         problem = _problem(steps)
         for name in selected:
+            if name == "app6_note" and len(selected) > 1 and not problem and not _has_note(steps):
+                # among others it has nothing to do here: App8 then reads what the cache holds of earlier notes
+                continue
             tell(_failed(steps, name, problem) if problem else _step(steps, name))
 
     def report(_about: About, result: StepResult) -> None:
@@ -148,6 +151,14 @@ def _problem(steps: MemberSteps) -> AiAssetsError | None:
         logger.exception("member %s of site %s: unexpected error", steps.about.member_id, steps.about.site_id)
         return AiAssetsError(f"unexpected {type(error).__name__}: {error}")
     return None
+
+
+def _has_note(steps: MemberSteps) -> bool:
+    """Whether there is a note for App6; where that cannot be told, the step itself says why."""
+    try:
+        return steps.has_note()
+    except AiAssetsError:
+        return True
 
 
 def _failed(steps: MemberSteps, name: str, problem: AiAssetsError) -> StepResult:

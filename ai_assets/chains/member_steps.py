@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,8 +26,9 @@ from ai_assets.errors import AiAssetsError
 from ai_assets.store import cache, clues
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
+from ai_assets.warehouse.local_time import zone_of
 from ai_assets.warehouse.member_data import MemberData
-from ai_assets.warehouse.sites import as_of_date, find_site
+from ai_assets.warehouse.sites import as_of_date, find_site, newest_batch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -179,8 +179,11 @@ class MemberSteps:
         if self._data is None:
             with self._connect() as connection:
                 site = find_site(connection, self.about.site_id)
-                as_of = self.about.as_of or as_of_date(connection, site.site_id, None)
-            self._data = MemberData(self._connect, site, as_of, self.about.member_id, self.about.assistant_id)
+                as_of = as_of_date(connection, site.site_id, self.about.as_of)
+                batch = newest_batch(connection, site.site_id)
+            self._data = MemberData(
+                self._connect, site, as_of, self.about.member_id, self.about.assistant_id, batch=batch
+            )
         return self._data
 
     @contextmanager
@@ -197,7 +200,7 @@ class MemberSteps:
         note = (self.about.note or data.newest_note) if app_name == "app6_note" else None
         if note is not None and note.noted_at is not None and note.noted_at.tzinfo is None:
             # a time without an offset is meant in the site's own zone, as `occurred_at` is
-            note = replace(note, noted_at=note.noted_at.replace(tzinfo=ZoneInfo(data.site.timezone)))
+            note = replace(note, noted_at=note.noted_at.replace(tzinfo=zone_of(data.site)))
         return MemberSource(data, note, self._given(app_name))
 
     def _given(self, app_name: str) -> dict[str, Given]:

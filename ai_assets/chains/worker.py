@@ -174,6 +174,7 @@ class Worker:
                     lease_s=self._limits.lease_s,
                     limit=free,
                     after_site=self._after_site,
+                    rate_per_minute=self._runtime.guard.limits.rate_per_minute,
                 )
         except DatabaseUnavailableError as error:
             logger.warning("%s", error)

@@ -34,12 +34,13 @@ def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
     settings = load_settings()
     put_lost_right(engine, instance)
     with engine.connect() as connection:
-        waiting = claims.waiting(connection)
+        waiting = claims.waiting(connection, rate_per_minute=settings.rate_per_minute)
         live = workers.live(connection)
         beating = workers.run_ids(connection)
     starting = _starting(instance, beating)
     count = workers_to_start(
-        due=waiting.due,
+        # what waits for its site's rate is not helped by another worker
+        due=waiting.due - waiting.held_up,
         live=live.workers,
         starting=starting,
         concurrency=settings.concurrency,
@@ -48,8 +49,8 @@ def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
         overdue=waiting.oldest_due_s > OVERDUE_S,
     )
     said = (
-        f"{waiting.due} events due, {waiting.later} later, {waiting.running} chains running; "
-        f"{live.workers} workers live, {starting} starting"
+        f"{waiting.due} events due ({waiting.held_up} of them wait for their site's rate), {waiting.later} later, "
+        f"{waiting.running} chains running; {live.workers} workers live, {starting} starting"
     )
     return SensorResult(
         # no run key: a worker is not for one event, and two may be asked for in one tick

@@ -24,7 +24,7 @@ RETRY_LONGEST_S = 600.0
 DUE_COUNTED = 10_000
 """`waiting` counts the due jobs up to here: nobody starts another worker for more."""
 
-_CLAIM = text("select * from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site)")
+_CLAIM = text("select * from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)")
 _SAVE_STEPS = text(
     """
     update biz.ai_trigger_jobs set step_results = cast(:step_results as jsonb)
@@ -76,12 +76,18 @@ _WAITING = text(
         select site_id, member_id, created_at, not_before from biz.ai_trigger_jobs
         where status = 'pending' and member_id is not null and not_before <= clock_timestamp()
         limit :counted),
+    held_up as materialized (
+        select s.site_id from (select distinct d.site_id from due d) s
+        where not biz.ai_site_has_room(
+            s.site_id, (select count(*) from busy b where b.site_id = s.site_id), cast(:rate as integer))),
     oldest as (
         select min(greatest(d.created_at, d.not_before)) as since from due d
-        where (d.site_id, d.member_id) not in (
+        where d.site_id not in (select h.site_id from held_up h)
+          and (d.site_id, d.member_id) not in (
             select b.site_id, b.member_id from busy b union all select l.site_id, l.member_id from later l))
     select (select count(*) from due) as due, (select count(*) from later) as later,
         (select count(*) from busy) as running,
+        (select count(*) from due d where d.site_id in (select h.site_id from held_up h)) as held_up,
         coalesce(extract(epoch from clock_timestamp() - (select since from oldest)), 0)::float8 as oldest_due_s
     """
 )
@@ -111,12 +117,14 @@ class EarlierStep:
 class Waiting:
     """Members' jobs that are pending and due (at most DUE_COUNTED), pending with their time to come, running.
 
-    `oldest_due_s`: for how long the oldest of the due ones that nothing stands before has waited, seconds; 0: none.
+    `held_up`: how many of the due ones wait for their site's rate. `oldest_due_s`: for how long the oldest of the due
+    ones that nothing stands before has waited, seconds; 0: none.
     """
 
     due: int
     later: int
     running: int
+    held_up: int
     oldest_due_s: float
 
 
@@ -128,11 +136,13 @@ def claim_member_jobs(
     lease_s: float,
     limit: int,
     after_site: int | None,
+    rate_per_minute: int | None = None,
 ) -> list[TriggerJob]:
     """Take up to `limit` members' jobs to run their chains; commit, then begin.
 
     Fair over sites, ties round robin after `after_site` (the last job's site of the claim before); within a site
     forced first, then older; of a member only the oldest, and only while no chain of it runs.
+    A site whose rate (AI_RATE_PER_MINUTE; None: not asked) has no room for a whole chain is left to wait.
     """
     parameters = {
         "owner": owner,
@@ -140,6 +150,7 @@ def claim_member_jobs(
         "lease_s": lease_s,
         "limit": limit,
         "after_site": after_site,
+        "rate": rate_per_minute,
     }
     return [trigger_job(row) for row in connection.execute(_CLAIM, parameters).mappings()]
 
@@ -178,6 +189,7 @@ def earlier_steps(connection: Connection, job_id: int) -> list[EarlierStep]:
     return [EarlierStep(**row) for row in connection.execute(_EARLIER_STEPS, {"id": job_id}).mappings()]
 
 
-def waiting(connection: Connection) -> Waiting:
-    """How much work there is for workers."""
-    return Waiting(**connection.execute(_WAITING, {"counted": DUE_COUNTED}).mappings().one())
+def waiting(connection: Connection, *, rate_per_minute: int | None = None) -> Waiting:
+    """How much work there is for workers; `rate_per_minute` as in `claim_member_jobs`."""
+    parameters = {"counted": DUE_COUNTED, "rate": rate_per_minute}
+    return Waiting(**connection.execute(_WAITING, parameters).mappings().one())

@@ -58,7 +58,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "nickname",
         "gender",
         "level",
-        "birthday",
         "balance",
         "registered_at",
     ),
@@ -108,11 +107,17 @@ def reading(conn: Connection, *tables: str) -> Iterator[None]:
     """Run the block's statements on these source tables (views suffice).
 
     Raises WarehouseError: every table and column that is missing, at once; or, where none is, the first line
-    of what Postgres said. The connection stays usable. Lost connections pass as they are.
+    of what Postgres said, or that a date is none that Python can hold.
+    The connection stays usable. Lost connections pass as they are.
     """
     try:
         with _savepoint(conn):
             yield
+    except (ValueError, OverflowError) as error:
+        # the driver's, of a time such as infinity or of before Christ, which Python cannot hold
+        raise WarehouseError(
+            f"cannot read {' and '.join(tables)}: a date or time in it is out of range ({error})"
+        ) from error
     except DBAPIError as error:
         if not _is_about_the_tables(error):
             raise

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MEMBER = text(
     """
     select name::text, nickname::text, gender::text, level::text,
-           birthday::date, round(balance::numeric, 2), registered_at::timestamptz
+           round(balance::numeric, 2), registered_at::timestamptz
     from biz.members where site_id = :site_id and member_id = :member_id
     order by registered_at desc nulls last, name limit 1
     """
@@ -94,7 +94,10 @@ Compared trimmed and in lower case. Documented in docs/data-contract.md.
 
 @dataclass(frozen=True)
 class Member:
-    """A row of `biz.members`; only the ids and the name are sure to be filled. `balance` in yuan."""
+    """A row of `biz.members`; only the ids and the name are sure to be filled. `balance` in yuan.
+
+    Phone and birthday are not read: what is not here cannot leave.
+    """
 
     site_id: int
     member_id: int
@@ -102,7 +105,6 @@ class Member:
     nickname: str | None = None
     gender: str | None = None
     level: str | None = None
-    birthday: date | None = None
     balance: Decimal | None = None
     registered_at: datetime | None = None
 

@@ -118,7 +118,7 @@ def source_of() -> Callable[..., MemberSource]:
         data = MemberData(no_database, site, date(2026, 6, 30), 555, 7)
         together = consumption(settlements, data.as_of, ZoneInfo("Asia/Shanghai"), assistant_id=7)
         data.__dict__ |= {
-            "member": Member(1001, 555, "张三", "三哥", "男", "金卡", date(1990, 5, 1), Decimal("1234.56")),
+            "member": Member(1001, 555, "张三", "三哥", "男", "金卡", Decimal("1234.56")),
             "assistant": Assistant(1001, 7, "小雨", "高级"),
             "notes": (),
             "open_tasks": (),

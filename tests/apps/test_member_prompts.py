@@ -39,7 +39,6 @@ MEMBER = Member(
     "芳姐",
     "女",
     "金卡",
-    date(1990, 11, 23),
     D("1234.57"),
     datetime(2025, 3, 1, 23, 30, tzinfo=ZONE),
 )
@@ -251,6 +250,7 @@ def test_references_say_what_a_prompt_was_built_from() -> None:
         "site": {"site_id": 1001, "name": "一号店"},
         "member_id": 555,
         "as_of": "2026-06-30",
+        "batch": None,
         "answers": {
             "app8_consolidation": {
                 "cache_id": 31,

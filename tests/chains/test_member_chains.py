@@ -294,3 +294,37 @@ def test_a_note_of_100_kb_runs_and_its_prompt_stays_small(make_runtime, events, 
     events.work(make_runtime())
     assert events.job(job_id).status == "completed"
     assert len(simulator.calls("app6")[0].prompt) < 12_000
+
+
+@pytest.mark.parametrize("table", ["biz.members", "dws.settlement"])
+def test_a_time_that_python_cannot_hold_is_told_in_a_sentence(make_runtime, events, table):
+    if table == "biz.members":
+        events.run(
+            "update biz.members set registered_at = 'infinity' where site_id = 1001 and member_id = 555"
+        )
+    else:
+        events.run(
+            "update dws.settlement set settled_at = 'infinity' where site_id = 1001 and member_id = 555"
+        )
+    job_id = events.consumption()
+    events.work(make_runtime())
+    job = events.job(job_id)
+    assert job.status in {"failed", "partial"}
+    assert f"cannot read {table}" in job.error_message
+    assert "out of range" in job.error_message
+
+
+def test_references_name_the_batch_and_the_versions_that_an_answer_was_made_from(make_runtime, events):
+    events.consumption()
+    events.work(make_runtime())
+    [(references,)] = events.rows(
+        "select result_json -> '_references' from biz.ai_cache where cache_type = 'app7_customer_analysis'"
+    )
+    [(batch,)] = events.rows(
+        "select batch_id from dws.etl_batch where site_id = 1001 and status = 'success' order by biz_date desc limit 1"
+    )
+    [(clues,)] = events.rows("select id from biz.ai_cache where cache_type = 'app8_clue_consolidated'")
+    assert references["batch"]["batch_id"] == str(batch)
+    assert references["as_of"] == "2026-06-30"
+    assert references["answers"]["app8_consolidation"]["cache_id"] == clues
+    assert {source["table"] for source in references["sources"]} >= {"dws.settlement"}

@@ -286,3 +286,35 @@ def test_an_event_about_a_member_who_is_not_there_is_never_shown_as_begun(make_r
     well = events.consumption()
     events.work(make_runtime())
     assert events.shown.jobs == [well]
+
+
+def test_a_burst_above_the_sites_rate_waits_in_the_inbox_and_loses_nothing(make_runtime, events, simulator):
+    members = [m for (m,) in events.rows("select member_id from biz.members where site_id = 1001 limit 12")]
+    jobs = [events.fire("consumption", member=member) for member in members]
+    stop = threading.Event()
+    # 20 calls a minute and site: the first chains use them up; a refusal would come after a tenth of a second
+    runtime = make_runtime(rate_per_minute=20, admission_wait_s=2.0)
+    ended: list[int] = []
+
+    def on_step(job, step):
+        if step.app == "app7_customer":
+            ended.append(job.id)
+            if len(ended) == 5:
+                stop.set()
+
+    events.shown.on_step = on_step
+    timer = threading.Timer(15.0, stop.set)
+    timer.start()
+    a_worker(runtime, events, linger_s=1000.0).run(stop)
+    timer.cancel()
+    statuses = [events.job(job).status for job in jobs]
+    assert set(statuses) == {"completed", "pending"}, "what has no room waits, nothing is refused"
+    assert statuses.count("completed") >= 4
+    assert events.rows("select count(*) from biz.ai_run_logs where status = 'refused'") == [(0,)]
+    # a minute later there is room again
+    events.run("update biz.ai_rate_places set taken_at = taken_at - interval '61 seconds'")
+    events.shown.on_step = lambda _job, _step: None
+    with events.engine.begin() as connection:
+        assert claims.claim_member_jobs(
+            connection, owner="next", run_id=None, lease_s=30, limit=3, after_site=None, rate_per_minute=20
+        )

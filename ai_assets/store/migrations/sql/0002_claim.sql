@@ -99,10 +99,28 @@ begin
     return true;
 end $$;
 
+-- Whether a site's rate has room for one more chain beside those that run: five calls are set aside for each, the most
+-- that a chain has. A chain that began without would wait for a place longer than a call may, and be refused; in the
+-- inbox it waits and loses nothing. p_rate: calls a minute and site; null: not asked.
+create function biz.ai_site_has_room(p_site bigint, p_running bigint, p_rate integer) returns boolean
+language sql stable as $$
+    select p_rate is null or (
+        -- one chain may always run, however low the rate
+        (p_running = 0 or 5 * (p_running + 1) <= p_rate)
+        -- the last of those calls will have the place so many after the newest: it is free when the one that is
+        -- p_rate before it is a minute old (places are numbered, see ai_rate_wait)
+        and not exists (
+            select from biz.ai_rate_limits r
+            join biz.ai_rate_places p
+                on p.site_id = r.site_id and p.place = r.last_place + least(5 * (p_running + 1), p_rate) - p_rate
+            where r.site_id = p_site and p.taken_at > clock_timestamp() - interval '60 s'))
+$$;
+
 -- Up to p_limit jobs for a worker. Fair over sites: what counts is how many chains of the site run already plus
 -- the place in its queue; ties go round robin, beginning with the first site after p_after_site.
 create function biz.ai_claim_member_jobs(
-    p_owner text, p_run_id text, p_lease_s double precision, p_limit integer, p_after_site bigint
+    p_owner text, p_run_id text, p_lease_s double precision, p_limit integer, p_after_site bigint,
+    p_rate integer default null
 ) returns setof biz.ai_trigger_jobs language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set jit = off
 as $$
@@ -118,6 +136,8 @@ declare
     v_heads   bigint[];
     v_head    bigint;
     v_share   record;
+    v_went_on boolean;
+    v_full    boolean;
 begin
     with recursive site as (
         (select j.site_id from biz.ai_trigger_jobs j
@@ -141,7 +161,7 @@ begin
     loop
         v_left := p_limit - cardinality(v_claimed);
         exit when v_left <= 0 or v_sites is null;
-        v_heads := null;
+        v_went_on := false;
         -- who gets what is left if every site has enough; what a site has not goes to the others in the next round
         for v_share in
             select a.turn, count(*)::integer as jobs from (
@@ -154,8 +174,13 @@ begin
             group by a.turn
             order by a.turn
         loop
-            v_heads := biz.ai_member_heads(v_sites[v_share.turn], v_share.jobs, v_missed);
+            v_went_on := true;
+            v_full := not biz.ai_site_has_room(v_sites[v_share.turn], v_chains[v_share.turn], p_rate);
+            v_heads := case when v_full then '{}'
+                else biz.ai_member_heads(v_sites[v_share.turn], v_share.jobs, v_missed) end;
             foreach v_head in array v_heads loop
+                v_full := not biz.ai_site_has_room(v_sites[v_share.turn], v_chains[v_share.turn], p_rate);
+                exit when v_full;
                 if biz.ai_claim_head(v_head, p_owner, p_run_id, p_lease_s) then
                     v_chains[v_share.turn] := v_chains[v_share.turn] + 1;
                     v_claimed := v_claimed || v_head;
@@ -165,11 +190,11 @@ begin
                     v_missed := v_missed || v_head;
                 end if;
             end loop;
-            if cardinality(v_heads) < v_share.jobs then
+            if v_full or cardinality(v_heads) < v_share.jobs then
                 v_chains[v_share.turn] := null;
             end if;
         end loop;
-        exit when v_heads is null;
+        exit when not v_went_on;
     end loop;
 
     -- in the order of their turns: the last one tells where the next claim goes on

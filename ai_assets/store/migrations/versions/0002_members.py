@@ -11,6 +11,7 @@ SCRIPTS = (
     "0002_queue.sql",
     "0002_claim.sql",
     "0002_take_over.sql",
+    "0002_intake.sql",
 )
 
 
