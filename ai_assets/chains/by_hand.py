@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from ai_assets.apps.answers import AnalysisAnswer
 from ai_assets.apps.base import Subject
-from ai_assets.apps.member_subject import check_member
+from ai_assets.apps.member_subject import LARGEST_ID, check_member
+from ai_assets.apps.member_texts import plain
 from ai_assets.apps.registry import app as find_app
 from ai_assets.chains.member_chain import note_of
-from ai_assets.chains.member_steps import RETENTION_CLUE, About, MemberSteps
+from ai_assets.chains.member_steps import PAIR_STEPS, RETENTION_CLUE, About, MemberSteps
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.step import run_step
 from ai_assets.errors import InputError, MissingSubjectError
@@ -27,6 +28,7 @@ from ai_assets.store.engine import reachable
 
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
+    from ai_assets.warehouse.people import Note
 
 FINANCE_APPS = ("app2_finance", "app2a_finance_area")
 CLUE_SOURCES = ("ai_consumption", "ai_note")
@@ -49,6 +51,8 @@ def check(asked: Asked) -> None:
         find_app(asked.app_name).check(asked.subject)
     else:
         check_member(asked.subject)
+    if asked.subject.site_id > LARGEST_ID:
+        raise InputError(f"{asked.subject.site_id} is no id of a site: it is too large")
     _about(asked)
 
 
@@ -94,28 +98,45 @@ def _about(asked: Asked) -> About:
     source = payload.get("source", CLUE_SOURCES[0])
     if source not in CLUE_SOURCES:
         raise InputError(f"payload.source is {source!r}: use one of {', '.join(CLUE_SOURCES)}")
-    note = note_of(payload) if "note_content" in payload else None
-    if note is not None and not note.content.strip():
-        raise InputError(
-            "payload.note_content is empty: give the note's text, or leave it out for the newest"
-        )
+    # an assistant who has no part in it is neither looked for nor read
+    of_pair = asked.app_name != RETENTION_CLUE and find_app(asked.app_name).name in PAIR_STEPS
     return About(
         site_id=subject.site_id,
         member_id=subject.member_id or 0,
-        assistant_id=subject.assistant_id,
+        assistant_id=subject.assistant_id if of_pair else None,
         as_of=asked.as_of,
-        note=note,
+        note=_note(payload),
         analysis=_analysis(payload),
         clue_source=source,
     )
 
 
+def _note(payload: Mapping[str, Any]) -> Note | None:
+    if "note_content" not in payload:
+        return None
+    words = payload["note_content"]
+    if not isinstance(words, str):
+        raise InputError(
+            "payload.note_content is no text: give the note's text, or leave it out for the newest"
+        )
+    # as the prompt will have them: control characters alone are no note
+    if not plain(words).strip():
+        raise InputError(
+            "payload.note_content is empty: give the note's text, or leave it out for the newest"
+        )
+    return note_of(payload)
+
+
 def _analysis(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    given = payload.get("app4_analysis", payload if "task_description" in payload else None)
+    # the answer itself, even where a part of it is missing: another one must not be taken in silence
+    itself = payload if AnalysisAnswer.model_fields.keys() & payload.keys() else None
+    given = payload.get("app4_analysis", itself)
     if given is None:
         return None
     try:
         return AnalysisAnswer.model_validate(given).model_dump()
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors()
+        )
         raise InputError(f"payload.app4_analysis is no answer of App4: {faults}") from None

@@ -29,15 +29,21 @@ def fire(
     from ai_assets.store import inbox
     from ai_assets.store.engine import reachable
 
-    content = json_object(payload)
+    try:
+        content = json_object(payload)
+    except RecursionError:
+        raise click.BadParameter("nested too deep to be read", param_hint="--payload") from None
     if assistant is not None:
         content["assistant_id"] = assistant
-    with reachable("sending an event"), context.engine(1).begin() as connection:
+    engine = context.engine(1)
+    with reachable("sending an event"), engine.begin() as connection:
         job_id = inbox.fire(
             connection, event, site_id=site, member_id=member, payload=content, is_forced=forced
         )
-        job = inbox.job(connection, job_id)
+    # committed and said before anything else can go wrong: what was sent is never lost
     click.echo(job_id)
+    with reachable("reading the event back"), engine.connect() as connection:
+        job = inbox.job(connection, job_id)
     if job is not None and job.status == "failed":
         click.echo(f"recorded, but it cannot run: {job.error_message}", err=True)
         return 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_SPEED = 3600.0
 _LINE_EVERY_S = 5.0
 _ERRORS_SHOWN = 5
+_MOST_EVENTS = 2**63 - 1
 
 
 @click.command()
@@ -56,6 +57,8 @@ def replay(
     pace = _pace(speed, at_once)
     if limit is not None and limit < 1:
         raise InputError(f"--limit is a number of events, at least 1, not {limit}")
+    if limit is not None and limit > _MOST_EVENTS:
+        raise InputError(f"--limit is a number of events, at most {_MOST_EVENTS}, not {limit}")
     engine = source.engine()
     history = History(engine, sites=tuple(dict.fromkeys(sites)), limit=limit)
     tally = Tally()

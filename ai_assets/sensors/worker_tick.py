@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from dagster import DagsterRunStatus, RunRequest, RunsFilter, SensorResult
+from dagster import DagsterRunStatus, RunRecord, RunRequest, RunsFilter, SensorResult
 
 from ai_assets.event_worker import JOB_NAME
 from ai_assets.sensors.worker_count import workers_to_start
@@ -83,7 +83,7 @@ def _starting(instance: DagsterInstance, beating: set[str]) -> int:
         run = record.dagster_run
         if run.run_id in beating:
             continue
-        started = record.start_time
+        started = _started(record)
         if (
             run.status is not DagsterRunStatus.STARTED
             or started is None
@@ -95,3 +95,8 @@ def _starting(instance: DagsterInstance, beating: set[str]) -> int:
                 run, f"the worker gave no heartbeat within {COMES_UP_S:.0f} s of its start"
             )
     return starting
+
+
+def _started(record: RunRecord) -> float | None:
+    """When a run began, in seconds since the epoch; None: it has not."""
+    return record.start_time

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ai_assets.store.inbox import TriggerJob, short_error, trigger_job
+from ai_assets.store.inbox import JOB_COLUMNS, TriggerJob, short_error, trigger_job
 from ai_assets.store.texts import storable_json
 
 RETRY_BASE_S = 2.0
@@ -24,7 +24,12 @@ RETRY_LONGEST_S = 600.0
 DUE_COUNTED = 10_000
 """`waiting` counts the due jobs up to here: nobody starts another worker for more."""
 
-_CLAIM = text("select * from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)")
+_CLAIM = text(
+    f"""
+    select {JOB_COLUMNS}
+    from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)
+    """  # noqa: S608  # a constant
+)
 _SAVE_STEPS = text(
     """
     update biz.ai_trigger_jobs set step_results = cast(:step_results as jsonb)
@@ -51,7 +56,9 @@ _LET_GO = text(
     where id = :id and lease_owner = :owner and status = 'running'
     """
 )
-_TAKE_OVER = text("select * from biz.ai_take_over_lost(:max_attempts, :wait_s, :longest_wait_s)")
+_TAKE_OVER = text(
+    f"select {JOB_COLUMNS} from biz.ai_take_over_lost(:max_attempts, :wait_s, :longest_wait_s)"  # noqa: S608  # a constant
+)
 _EARLIER_STEPS = text(
     """
     select distinct on (g.app_type, g.target_id)

@@ -15,12 +15,19 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from ai_assets.store.payloads import readable, readable_date, readable_seconds, sendable, sent_id
 from ai_assets.store.texts import storable, storable_json
 
 ERROR_LIMIT = 500
 LARGEST_ID = 2**63 - 1
 RETRY_BASE_S = 20
 """Seconds before an attempt that the machinery lost is made again; doubles with each."""
+JOB_COLUMNS = """id, event_type, site_id, member_id, payload::text as payload, is_forced, app_chain, status,
+        duplicate_of,
+        case when business_date between date '0001-01-01' and date '9999-12-31'
+            then to_char(business_date::timestamp, 'YYYY-MM-DD') end as business_date,
+        attempts, step_results, error_message, created_at, started_at, finished_at, run_id"""
+"""What `trigger_job` reads. Text where Postgres holds more than the driver can read: one row would fail its batch."""
 
 _FIRE = text(
     """
@@ -28,7 +35,7 @@ _FIRE = text(
         :connector_type)
     """
 )
-_JOB = text("select * from biz.ai_trigger_jobs where id = :id")
+_JOB = text(f"select {JOB_COLUMNS} from biz.ai_trigger_jobs where id = :id")  # noqa: S608  # a constant
 _KNOWN_BATCHES = text(
     """
     select j.site_id, j.payload ->> 'batch_id' as batch_id, j.payload ->> 'batch_finished' as finished
@@ -37,14 +44,14 @@ _KNOWN_BATCHES = text(
     """
 )
 _DUE_SITE_JOBS = text(
-    """
-    select * from biz.ai_trigger_jobs
+    f"""
+    select {JOB_COLUMNS} from biz.ai_trigger_jobs
     where status = 'pending' and event_type = 'dws_completed' and not_before <= clock_timestamp()
     order by is_forced desc, id
-    """
+    """  # noqa: S608  # a constant
 )
 _CLAIM = text(
-    """
+    f"""
     update biz.ai_trigger_jobs j
     set status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()),
         finished_at = null, error_message = null, lease_owner = :owner, run_id = :run_id,
@@ -52,8 +59,8 @@ _CLAIM = text(
     where id = :id and (status = 'pending' or (:again and status in ('completed', 'partial', 'failed', 'dead')))
       and not exists (select from biz.ai_trigger_jobs o
         where o.status = 'running' and o.site_id = j.site_id and o.member_id = j.member_id)
-    returning *
-    """
+    returning {JOB_COLUMNS}
+    """  # noqa: S608  # a constant
 )
 _HEARTBEAT = text(
     """
@@ -77,11 +84,11 @@ _HAND_BACK = text(
     """
 )
 _LOST = text(
-    """
-    select * from biz.ai_trigger_jobs
+    f"""
+    select {JOB_COLUMNS} from biz.ai_trigger_jobs
     where status = 'running' and lease_until < clock_timestamp() and event_type = 'dws_completed'
     order by lease_until
-    """
+    """  # noqa: S608  # a constant
 )
 _RETURN_LOST = text(
     """
@@ -143,9 +150,9 @@ def fire(
     content = dict(payload or {})
     # an id that no column can hold is no id; the row still says what was sent
     if site_id is not None and abs(site_id) > LARGEST_ID:
-        content["site_id_sent"], site_id = str(site_id), None
+        content["site_id_sent"], site_id = sent_id(site_id), None
     if member_id is not None and abs(member_id) > LARGEST_ID:
-        content["member_id_sent"], member_id = str(member_id), -1
+        content["member_id_sent"], member_id = sent_id(member_id), -1
     return int(
         connection.execute(
             _FIRE,
@@ -153,7 +160,7 @@ def fire(
                 "event_type": storable(event_type),
                 "site_id": site_id,
                 "member_id": member_id,
-                "payload": storable_json(content),
+                "payload": sendable(content),
                 "is_forced": is_forced,
                 "connector_type": storable(connector_type),
             },
@@ -181,7 +188,7 @@ def unknown_batches(connection: Connection, batches: Sequence[tuple[int, str, da
             "batches": sorted({batch for _, batch, _ in batches}),
         },
     )
-    known = {(row.site_id, row.batch_id, _seconds(row.finished)) for row in rows}
+    known = {(row.site_id, row.batch_id, readable_seconds(row.finished)) for row in rows}
     return [
         position
         for position, (site, batch, finished) in enumerate(batches)
@@ -280,12 +287,11 @@ def end(connection: Connection, job_id: int, *, status: str, error: str) -> None
 
 
 def trigger_job(row: Mapping[Any, Any]) -> TriggerJob:
-    """A row of the inbox as a value."""
-    return TriggerJob(**{name: row[name] for name in TriggerJob.__dataclass_fields__})
-
-
-def _seconds(text_of_epoch: str | None) -> float | None:
-    return round(float(text_of_epoch), 3) if text_of_epoch else None
+    """A row of JOB_COLUMNS as a value. Never raises for what a sender put in."""
+    fields = {name: row[name] for name in TriggerJob.__dataclass_fields__}
+    fields["payload"] = readable(row["payload"])
+    fields["business_date"] = readable_date(row["business_date"])
+    return TriggerJob(**fields)
 
 
 def short_error(error: str | None) -> str | None:

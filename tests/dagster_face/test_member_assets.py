@@ -343,3 +343,25 @@ def test_a_run_that_is_told_to_stop_ends_within_seconds_and_leaves_no_lease(
 def test_the_as_of_date_of_the_config_is_used(run: Run, made, as_of: str):
     result = run(MEMBER, assets={"app3_clue"}, config={"as_of": as_of})
     assert made(result)["app3_clue", MEMBER].metadata["as-of date"].value == as_of
+
+
+def test_among_others_app6_is_left_out_for_a_member_without_a_note_and_app8_reads_what_earlier_notes_gave(
+    run: Run, made, simulator: Simulator, venue_engine: Engine, instance: DagsterInstance
+):
+    with_note = run(MEMBER, assets={"app6_note"})
+    assert with_note.success
+    with venue_engine.begin() as connection:
+        connection.execute(text("delete from biz.member_notes where site_id = 1001 and member_id = 555"))
+        clues = connection.execute(
+            text("select result_json -> 'clues' from biz.ai_cache where cache_type = 'app6_note_analysis'")
+        ).scalar_one()
+    simulator.reset()
+
+    result = run(MEMBER)
+
+    assert result.success
+    assert {asset for asset, _ in made(result)} == {*MEMBER_ASSETS} - {"app6_note"}
+    assert simulator.calls("app6") == []
+    assert clues[0]["summary"] in simulator.calls("app8")[0].prompt
+    alone = run(MEMBER, assets={"app6_note"})
+    assert not alone.success

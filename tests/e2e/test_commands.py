@@ -82,6 +82,8 @@ def test_run_app_makes_a_new_answer_each_time_unless_told_to_reuse(ai_assets, si
         (["run-app", "app2_finance", "--site", "999", "--time", "this_week"], "999"),
         (["sample", "load", "films"], "films"),
         (["fire", "dws_completed", "--site", "1001", "--payload", "{"], "JSON"),
+        (["fire", "dws_completed", "--site", "1001", "--payload", '{"x": ' + "[" * 9000], "nested too deep"),
+        (["sample", "replay", "--limit", "9" * 20], f"at most {2**63 - 1}, not {'9' * 20}"),
     ],
 )
 def test_wrong_use_is_exit_code_2_and_says_what_was_wrong(ai_assets, simulator: Simulator, arguments, said):

@@ -26,14 +26,18 @@ NOTE = {"note_content": "喜欢靠窗的台", "noted_by_name": "小王", "noted_
         ("consumption", {"site_id": None, "member_id": 5}, "consumption without a site_id"),
         ("dws_completed", {"site_id": None}, "dws_completed without a site_id"),
         ("dws_completed", {"site_id": 4711}, "site 4711 is not in biz.sites"),
-        ("dws_completed", {"site_id": 10**20}, "dws_completed without a site_id"),
+        ("dws_completed", {"site_id": 10**20}, f"site_id is not a positive whole number up to {2**63 - 1}: 1{'0' * 20}"),
+        ("consumption", {"site_id": -(10**20), "member_id": 5}, f"up to {2**63 - 1}: -1{'0' * 20}"),
+        ("consumption", {"site_id": 10**5000, "member_id": 5}, f"up to {2**63 - 1}: a number of about 5001 digits"),
         ("consumption", {}, "consumption without a member"),
         ("consumption", {"member_id": 0}, "consumption without a member"),
         ("consumption", {"member_id": -5}, "member_id is not a positive whole number: -5"),
-        ("consumption", {"member_id": 10**20}, "member_id is not a positive whole number"),
+        ("consumption", {"member_id": 10**20}, f"member_id is not a positive whole number up to {2**63 - 1}: 1{'0' * 20}"),
+        ("task_assigned", {"member_id": 2**63, "payload": {"assistant_id": 7}}, f"up to {2**63 - 1}: {2**63}"),
         ("consumption", {"payload": {"member_id": "abc"}}, "payload.member_id is not a positive whole number: abc"),
         ("consumption", {"payload": {"member_id": [1]}}, "payload.member_id is not a positive whole number: [1]"),
-        ("consumption", {"payload": {"member_id": 10**19}}, "payload.member_id is not a positive whole number"),
+        ("consumption", {"payload": {"member_id": 2**63}}, f"up to {2**63 - 1}: {2**63}"),
+        ("consumption", {"payload": {"member_id": 10**19}}, f"payload.member_id is not a positive whole number up to {2**63 - 1}: 1000"),
         (
             "consumption",
             {"member_id": 5, "payload": {"has_assistant": True, "assistant_id": 7.5}},
@@ -42,7 +46,10 @@ NOTE = {"note_content": "喜欢靠窗的台", "noted_by_name": "小王", "noted_
         ("task_assigned", {"member_id": 5}, "task_assigned without payload.assistant_id"),
         ("task_assigned", {"member_id": 5, "payload": {"assistant_id": -1}}, "payload.assistant_id is not"),
         ("note_created", {"member_id": 5}, "note_created without payload.note_content"),
-        ("note_created", {"member_id": 5, "payload": {"note_content": " \n\t "}}, "note_created without payload.note"),
+        *(
+            ("note_created", {"member_id": 5, "payload": {"note_content": note}}, "note_created without payload.note")
+            for note in (" \n\t ", "\u3000\u3000", "\u00a0", "\ufeff", "\u200b\u200b", " \u3000\u2003\u200d\u2028\u2060 ")
+        ),
         *(
             ("consumption", {"member_id": 5, "payload": {"occurred_at": value}}, "payload.occurred_at is not a time")
             for value in ("soon", "2026-02-30", "2026-08-18T25:00:00", 1755500000, True, ["2026-08-18"],
@@ -116,7 +123,7 @@ def test_bad_events_among_good_ones_stop_no_claim(inbox_of):
 
 def test_occurred_at_may_lie_up_to_a_day_ahead_and_any_time_back(inbox_of):
     soon = (datetime.now(UTC) + timedelta(hours=23)).isoformat()
-    for number, moment in enumerate((soon, "1999-12-31", "0001-01-01")):
+    for number, moment in enumerate((soon, "1999-12-31", "1900-01-01", "1899-12-31T16:00:00Z")):
         assert (
             inbox_of.fire("consumption", member_id=number + 1, payload={"occurred_at": moment}).status
             == "pending"

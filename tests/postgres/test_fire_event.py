@@ -26,6 +26,16 @@ def today(zone: str = "Asia/Shanghai") -> date:
         ("consumption", {"assistant_id": 7}, "app3→app8→app7→app4→app5"),
         ("consumption", {"has_assistant": False, "assistant_id": 7}, "app3→app8→app7"),
         ("consumption", {"has_assistant": False, "assistant_id": "left over"}, "app3→app8→app7"),
+        *(
+            ("consumption", {"has_assistant": no, "assistant_id": 7}, "app3→app8→app7")
+            for no in ("false", " False ", "F", "no\n", "N", "Off", "", " ", "\u3000", 0, "0")
+        ),
+        *(
+            ("consumption", {"has_assistant": yes, "assistant_id": 7}, "app3→app8→app7→app4→app5")
+            for yes in (None, True, " TRUE ", 1, "on", "nobody said no")
+        ),
+        ("consumption", {"has_assistant": True, "assistant_id": 2**63 - 1}, "app3→app8→app7→app4→app5"),
+        ("task_assigned", {"assistant_id": f" 00{2**63 - 1} "}, "app4→app5"),
         ("consumption", {"has_assistant": True, "assistant_id": 0}, "app3→app8→app7"),
         ("note_created", NOTE, "app6→app8"),
         ("task_assigned", {"assistant_id": 7}, "app4→app5"),
