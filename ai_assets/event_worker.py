@@ -28,7 +28,7 @@ from pydantic import Field
 from ai_assets.assets.answer_text import plain
 from ai_assets.assets.member_events import asset_partitions, member_events
 from ai_assets.assets.run_events import RunEvents
-from ai_assets.chains.observer import tell_of_worker
+from ai_assets.chains.observer import stop_of_context, tell_of_worker
 from ai_assets.chains.outcome import StepResult
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.dashscope import DashScopeResource
@@ -132,8 +132,9 @@ def work_inbox(
 @contextmanager
 def stopped_by_signal() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set, in place of Dagster's exception at any point of a worker's loop."""
-    stop = threading.Event()
+    stop = stop_of_context() or threading.Event()
     if threading.current_thread() is not threading.main_thread():
+        # whoever started this thread has the signals
         yield stop
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

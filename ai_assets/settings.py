@@ -85,7 +85,11 @@ class Settings(BaseSettings):
         description="Seconds one call may take in all",
     )
     concurrency: int = Field(
-        16, validation_alias="AI_CONCURRENCY", ge=1, le=256, description="Calls side by side in one run"
+        16,
+        validation_alias="AI_CONCURRENCY",
+        ge=1,
+        le=256,
+        description="Calls side by side in one run, chains in one worker",
     )
     timezone: str = Field(
         "Asia/Shanghai", validation_alias="AI_TIMEZONE", description="IANA zone in which budget days turn"

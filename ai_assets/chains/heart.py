@@ -51,7 +51,7 @@ class Heart:
         self._clock = clock
         self._held = held
         self._draining = False
-        self._orphans: set[int] = set()
+        self._orphans: set[tuple[int, int]] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name=f"heart-{worker_id}", daemon=True)
 
@@ -88,7 +88,7 @@ class Heart:
                     running=len(chains),
                     draining=self._draining,
                     lease_s=self._lease_s,
-                )
+                ).items()
             )
         self._lose(ours, asked)
         self._let_orphans_go(ours)
@@ -103,30 +103,35 @@ class Heart:
                 # by now another worker may have every job of ours
                 self._lose(set(), asked)
 
-    def _lose(self, ours: set[int], asked: float) -> None:
+    def _lose(self, ours: set[tuple[int, int]], asked: float) -> None:
         for chain in self._held():
             # claimed after we asked: not among the answers yet
-            if chain.job.id not in ours and chain.claimed_at < asked and not chain.ended.is_set():
+            if chain.attempt not in ours and chain.claimed_at < asked and not chain.ended.is_set():
                 logger.error("trigger job %s is another worker's now: its chain stops", chain.job.id)
                 chain.lost.set()
                 chain.cancelled.set()
 
-    def _let_orphans_go(self, ours: set[int]) -> None:
+    def _let_orphans_go(self, ours: set[tuple[int, int]]) -> None:
         """Jobs that are ours and that no chain works on: one that could not be ended must not be held forever.
 
         Only what was so at the beat before too: between a claim and its chain's start there is a moment.
         """
-        orphans = ours - {chain.job.id for chain in self._held()}
+        orphans = ours - {chain.attempt for chain in self._held()}
         again = orphans & self._orphans
         self._orphans = orphans
         if again:
             with reachable("letting jobs go"), self._engine.begin() as connection:
-                for job_id in again:
-                    claims.let_go(connection, job_id, owner=self._worker_id)
+                for job_id, attempts in again:
+                    claims.let_go(connection, job_id, owner=self._worker_id, attempts=attempts)
 
     def _gone(self) -> None:
         with reachable("a worker's end"), self._engine.begin() as connection:
-            workers.gone(connection, self._worker_id)
+            # what could not be ended: its members must not wait for the lease
+            claims.let_all_go(connection, owner=self._worker_id)
+            if self._run_id is None:
+                workers.gone(connection, self._worker_id)
+            else:
+                workers.goodbye(connection, self._worker_id)
 
     def _try(self, what: str, do: Callable[[], None]) -> bool:
         try:

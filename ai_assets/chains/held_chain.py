@@ -67,7 +67,9 @@ class ChainRunner:
                 on_step=lambda step: self._step_ended(job, step),
             )
         except (ChainStoppedError, DatabaseUnavailableError) as stopped:
-            self._give_back(chain, lost_attempt=isinstance(stopped, DatabaseUnavailableError))
+            # where the worker ends now, it was the worker that cancelled what the chain waited for
+            away = isinstance(stopped, DatabaseUnavailableError) and not self._hurry.is_set()
+            self._give_back(chain, lost_attempt=away)
             return
         except Exception as error:
             # a defect must cost this job only, and be seen
@@ -97,6 +99,7 @@ class ChainRunner:
                     status=result.status,
                     step_results=[step.as_step_result() for step in result.steps],
                     error=result.message,
+                    attempts=job.attempts,
                 )
 
         # from here on the heartbeat may find it no longer ours, as it should be
@@ -122,8 +125,11 @@ class ChainRunner:
         def write() -> bool:
             with reachable("handing a trigger job back"), self._runtime.engine.begin() as connection:
                 if lost_attempt:
-                    return claims.let_go(connection, job.id, owner=self._owner) == 1
-                return claims.hand_back(connection, [job.id], owner=self._owner, error=HANDED_BACK) == 1
+                    return claims.let_go(connection, job.id, owner=self._owner, attempts=job.attempts) == 1
+                handed = claims.hand_back(
+                    connection, [job.id], owner=self._owner, error=HANDED_BACK, attempts=job.attempts
+                )
+                return handed == 1
 
         chain.ended.set()
         given = not chain.lost.is_set() and self._patiently(job, write)

@@ -134,7 +134,8 @@ def run_chain(
         )
         steps.check()
         on_start()
-        earlier = _earlier(runtime, job) if job.attempts > 1 else {}
+        # also in a first attempt: one that was handed back does not count
+        earlier = _earlier(runtime, job)
         for name in apps_of(job):
             known = earlier.get(name)
             made = steps.run(name) if known is None else steps.adopt(_taken_over(known, steps.subject(name)))
@@ -199,7 +200,8 @@ def _said(step: StepResult) -> str:
 
 def _id(value: object) -> int | None:
     text = str(value if value is not None else "").strip()
-    return int(text) or None if text.isascii() and text.isdigit() else None
+    # bigint has 19 digits; Python refuses to read thousands
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 19 else None
 
 
 def note_of(payload: Mapping[str, Any]) -> Note:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -52,3 +53,21 @@ def tell_of_worker(summary: WorkerSummary) -> None:
     observer = _worker_observer.get()
     if observer is not None:
         observer(summary)
+
+
+_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """Workers of this context stop when `stop` is set."""
+    token = _stop.set(stop)
+    try:
+        yield
+    finally:
+        _stop.reset(token)
+
+
+def stop_of_context() -> threading.Event | None:
+    """What stops a worker of this context, or None."""
+    return _stop.get()

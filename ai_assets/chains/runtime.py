@@ -61,6 +61,11 @@ class Runtime:
         self.close()
 
 
+def statement_timeout_s(step_timeout_s: float) -> float:
+    """How long one statement may take: a step's time, so that a locked table cannot hold a chain for ever."""
+    return max(30.0, step_timeout_s)
+
+
 def runtime_from(settings: Settings, *, database_url: str, concurrency: int | None = None) -> Runtime:
     """The runtime that the environment asks for. Opens no connection.
 
@@ -79,7 +84,9 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
         workspace=settings.dashscope_workspace,
         pool_size=width,
     )
-    engine = make_engine(database_url, pool_size=width + 4)
+    engine = make_engine(
+        database_url, pool_size=width + 4, statement_timeout_s=statement_timeout_s(settings.step_timeout_s)
+    )
     return Runtime(
         engine=engine,
         guard=Guard(engine, GuardLimits.from_settings(settings), apps=tuple(CATALOG)),

@@ -23,7 +23,7 @@ from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerLimits, Wo
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.store import claims
 from ai_assets.store.alerts import alert_dead
-from ai_assets.store.engine import first_line, reachable
+from ai_assets.store.engine import Statements, first_line, reachable
 
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
@@ -38,6 +38,8 @@ UPKEEP_S = 5.0
 """How often lost jobs are looked for."""
 STOP_S = 7.0
 """A worker asked to stop lets its chains go on for so long before it hands them back (10 s in all)."""
+CANCEL_S = 1.0
+"""A cancelled chain that has not ended after so long waits for Postgres: its statement is cancelled too."""
 FAILURE_GRACE_S = 60.0
 """A worker with a failed step works on for so long at most: Dagster shows red when its run has ended."""
 
@@ -78,6 +80,9 @@ class Worker:
             hurry=self._hurry,
             on_failed_step=self._step_failed,
         )
+        self._statements = Statements(runtime.engine)
+        self._failing_since: float | None = None
+        self._idle_since = clock()
         self._heart = Heart(
             runtime.engine,
             worker_id=worker_id,
@@ -106,10 +111,12 @@ class Worker:
             finally:
                 self._stop_chains()
                 self._heart.stop()
+        # also where it was asked in the last moment: whoever runs workers one after the other must know
+        self.summary.stopped = self._stop.is_set()
         return self.summary
 
     def _work(self, pool: ThreadPoolExecutor) -> None:
-        began = idle_since = self._clock()
+        began = self._idle_since = self._clock()
         next_upkeep = began
         while not self._stop.is_set():
             self._collect()
@@ -119,8 +126,8 @@ class Worker:
                 self._upkeep()
             claimed = 0 if self._draining else self._claim(pool)
             if self._running or claimed:
-                idle_since = self._clock()
-            why = "" if self._draining else self._reason_to_end(began, idle_since)
+                self._idle_since = self._clock()
+            why = "" if self._draining else self._reason_to_end(began)
             if why:
                 self.summary.why = why
                 self._draining = True
@@ -129,10 +136,9 @@ class Worker:
                 return
             self._cancel_late_chains()
             self._wait(claimed)
-        self.summary.stopped = True
         self.summary.why = "it was asked to stop"
 
-    def _reason_to_end(self, began: float, idle_since: float) -> str:
+    def _reason_to_end(self, began: float) -> str:
         now, idle = self._clock(), not self._running
         if self._limits.until_empty and idle and self._inbox_is_empty():
             self.summary.emptied = True
@@ -146,7 +152,7 @@ class Worker:
                 return "a step failed a minute ago"
         if not idle or self._limits.until_empty:
             return ""
-        return "there was nothing to do" if now - idle_since >= self._limits.linger_s else ""
+        return "there was nothing to do" if now - self._idle_since >= self._limits.linger_s else ""
 
     def _wait(self, claimed: int) -> None:
         if not self._running:
@@ -164,7 +170,6 @@ class Worker:
         free = self._limits.concurrency - len(self._running)
         if free <= 0:
             return 0
-        now = self._clock()
         try:
             with reachable("claiming trigger jobs"), self._runtime.engine.begin() as connection:
                 jobs = claims.claim_member_jobs(
@@ -176,16 +181,30 @@ class Worker:
                     after_site=self._after_site,
                     rate_per_minute=self._runtime.guard.limits.rate_per_minute,
                 )
-        except DatabaseUnavailableError as error:
-            logger.warning("%s", error)
-            self._stop.wait(1.0)
+        except (AiAssetsError, SQLAlchemyError) as error:
+            self._bear(error)
             return 0
+        self._failing_since = None
+        # after the commit: a heartbeat that asked before knows nothing of these jobs, and must not miss them
+        now = self._clock()
         for job in jobs:
             chain = HeldChain(job, now + STEPS_OF_TIME * self._runtime.step_timeout_s, now)
             self._running[pool.submit(self._chains.run, chain)] = chain
         if jobs:
             self._after_site = jobs[-1].site_id
         return len(jobs)
+
+    def _bear(self, error: Exception) -> None:
+        """Trouble with claiming passes, or not: raises it when it lasts for longer than a lease."""
+        # a worker that cannot look into the inbox does not know that it is idle
+        now = self._idle_since = self._clock()
+        self._failing_since = self._failing_since or now
+        logger.warning("worker %s: no claim: %s", self._id, first_line(error))
+        if now - self._failing_since > self._limits.lease_s and not isinstance(
+            error, DatabaseUnavailableError
+        ):
+            raise error
+        self._stop.wait(1.0)
 
     def _collect(self) -> None:
         for future in [future for future in self._running if future.done()]:
@@ -208,8 +227,8 @@ class Worker:
         try:
             with reachable("looking into the inbox"), self._runtime.engine.connect() as connection:
                 waiting = claims.waiting(connection)
-        except DatabaseUnavailableError as error:
-            logger.warning("%s", error)
+        except (AiAssetsError, SQLAlchemyError) as error:
+            logger.warning("the inbox could not be looked into: %s", first_line(error))
             return False
         return not (waiting.due or waiting.later or waiting.running)
 
@@ -228,5 +247,9 @@ class Worker:
         self._hurry.set()
         for future in left:
             self._running[future].cancelled.set()
-        wait(left)
+        left = wait(left, timeout=CANCEL_S).not_done
+        if left:
+            # they wait for Postgres: for a lock, or for a slow read
+            self._statements.cancel()
+            wait(left)
         self._collect()

@@ -70,7 +70,7 @@ class WorkerSummary:
 
 @dataclass(frozen=True)
 class HeldChain:
-    """A trigger job that a worker runs. Times are of the worker's clock."""
+    """A trigger job that a worker runs. Times are of the worker's clock; `claimed_at`: after the claim's commit."""
 
     job: TriggerJob
     deadline: float
@@ -81,6 +81,11 @@ class HeldChain:
     """The job is another worker's now: nothing of it may be written."""
     ended: threading.Event = field(default_factory=threading.Event)
     """Its trigger job is ended or given back: that it is ours no more is right."""
+
+    @property
+    def attempt(self) -> tuple[int, int]:
+        """(trigger job, attempt): a job that was lost and claimed again is another."""
+        return self.job.id, self.job.attempts
 
 
 def _chains(statuses: Mapping[str, int], failures: Sequence[StepResult]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -80,11 +81,13 @@ def _run_events(context: Context) -> bool:
         f"({tally.taken_in} new, {tally.duplicates} known already); running their chains"
     )
     failed = False
-    for summary in stretches(context, until_empty=True):
-        click.echo(f"chains of members: {summary.sentence()}")
-        failed = failed or summary.failed_steps > 0
-        if summary.stopped:
-            raise KeyboardInterrupt
+    stop = threading.Event()
+    try:
+        for summary in stretches(context, stop, until_empty=True):
+            click.echo(f"chains of members: {summary.sentence()}")
+            failed = failed or summary.failed_steps > 0
+    finally:
+        stop.set()
     return failed
 
 

@@ -29,10 +29,7 @@ def fire(
     from ai_assets.store import inbox
     from ai_assets.store.engine import reachable
 
-    try:
-        content = json_object(payload)
-    except RecursionError:
-        raise click.BadParameter("nested too deep to be read", param_hint="--payload") from None
+    content = json_object(payload)
     if assistant is not None:
         content["assistant_id"] = assistant
     engine = context.engine(1)

@@ -82,7 +82,7 @@ def json_object(text: str) -> dict[str, Any]:
     """The value of a --payload option. Raises click.BadParameter."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--payload") from None
     if not isinstance(content, dict):
         raise click.BadParameter("not a JSON object", param_hint="--payload")

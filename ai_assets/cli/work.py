@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +13,7 @@ import click
 from ai_assets.cli.context import Context
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, JobDefinition
+    from dagster import DagsterInstance, ExecuteInProcessResult, JobDefinition
 
     from ai_assets.chains.worker_values import WorkerSummary
 
@@ -26,15 +29,19 @@ def work(context: Context, until_empty: bool) -> int:
     Each stretch of work is an `event_worker` run in Dagster; one in which a step failed ends red, and the next
     begins. Ctrl-C or SIGTERM ends chains or hands them back, within 10 s.
     """
+    stop = threading.Event()
+    # from the first moment on: also while Dagster loads, and between two stretches
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     click.echo("working; Ctrl-C ends it", err=True)
-    for summary in stretches(context, until_empty=until_empty):
+    for summary in stretches(context, stop, until_empty=until_empty):
         if summary.statuses or summary.stopped or until_empty:
             click.echo(summary.sentence(), err=True)
     return 0
 
 
-def stretches(context: Context, *, until_empty: bool) -> Iterator[WorkerSummary]:
-    """Be a worker, run after run in this process, until asked to stop or, with `until_empty`, all is done.
+def stretches(context: Context, stop: threading.Event, *, until_empty: bool) -> Iterator[WorkerSummary]:
+    """Be a worker, run after run in this process, until `stop` is set or, with `until_empty`, all is done.
 
     Raises ConfigurationError where the key or an app id is missing: before anything is claimed.
     """
@@ -46,8 +53,8 @@ def stretches(context: Context, *, until_empty: bool) -> Iterator[WorkerSummary]
     from ai_assets.event_worker import JOB_NAME
 
     worker_job = build_definitions().resolve_job_def(JOB_NAME)
-    while True:
-        summary = _one_run(instance, worker_job, until_empty=until_empty)
+    while not stop.is_set():
+        summary = _one_run(instance, worker_job, stop, until_empty=until_empty)
         yield summary
         if summary.stopped or (until_empty and summary.emptied):
             return
@@ -62,19 +69,27 @@ def _require_apps(context: Context) -> None:
         APPS[name].app_id(settings)
 
 
-def _one_run(instance: DagsterInstance, worker_job: JobDefinition, *, until_empty: bool) -> WorkerSummary:
-    from ai_assets.chains.observer import worker_observed
+def _one_run(
+    instance: DagsterInstance, worker_job: JobDefinition, stop: threading.Event, *, until_empty: bool
+) -> WorkerSummary:
+    from ai_assets.chains.observer import stoppable, worker_observed
 
     summaries: list[WorkerSummary] = []
-    with worker_observed(summaries.append):
-        result = worker_job.execute_in_process(
-            instance=instance,
-            run_config={
-                "ops": {"work_inbox": {"config": {"until_empty": until_empty}}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            raise_on_error=False,
-        )
+
+    def run() -> ExecuteInProcessResult:
+        with worker_observed(summaries.append), stoppable(stop):
+            return worker_job.execute_in_process(
+                instance=instance,
+                run_config={
+                    "ops": {"work_inbox": {"config": {"until_empty": until_empty}}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                raise_on_error=False,
+            )
+
+    # in a thread: in the main one Dagster would take the signals for itself, and make failures of them
+    with ThreadPoolExecutor(1, thread_name_prefix="stretch") as pool:
+        result = pool.submit(run).result()
     if summaries:
         return summaries[-1]
     raise _failure(result)

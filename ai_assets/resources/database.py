@@ -16,7 +16,7 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
 
     url: str = Field(repr=False, description="postgresql+psycopg2://… of the results (AI_DATABASE_URL)")
 
-    def engine(self, pool_size: int = 5) -> Engine:
+    def engine(self, pool_size: int = 5, statement_timeout_s: float | None = None) -> Engine:
         """An engine on a database whose schema fits this code.
 
         Raises DatabaseUnavailableError, SchemaVersionError, ConfigurationError: each says what to do.
@@ -24,7 +24,12 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         from ai_assets.store.engine import make_engine, reachable
         from ai_assets.store.migrate import require_current
 
-        engine = make_engine(self.url, pool_size=pool_size, application_name="ai_assets dagster")
+        engine = make_engine(
+            self.url,
+            pool_size=pool_size,
+            application_name="ai_assets dagster",
+            statement_timeout_s=statement_timeout_s,
+        )
         try:
             with reachable("connecting"), engine.connect() as connection:
                 require_current(connection)

@@ -19,13 +19,13 @@ def runtime(
     database: DatabaseResource, dashscope: DashScopeResource, guard: GuardResource, *, concurrency: int | None
 ) -> Iterator[Runtime]:
     """A runtime for one run, closed at its end. Raises what connecting raises."""
-    from ai_assets.chains.runtime import Runtime
+    from ai_assets.chains.runtime import Runtime, statement_timeout_s
 
     width = concurrency or dashscope.concurrency
     # first what opens nothing: where the key or the URL cannot be used, no connection is left behind
     client = dashscope.client(pool_size=width)
     try:
-        engine = database.engine(pool_size=width + 4)
+        engine = database.engine(width + 4, statement_timeout_s(dashscope.step_timeout_s))
     except BaseException:
         client.close()
         raise

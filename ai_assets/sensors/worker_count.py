@@ -9,18 +9,27 @@ CHAINS_A_SLOT = 4
 
 
 def workers_to_start(
-    *, due: int, live: int, starting: int, concurrency: int, minimum: int, maximum: int, overdue: bool
+    *,
+    startable: int,
+    live: int,
+    starting: int,
+    coming_up: int,
+    concurrency: int,
+    minimum: int,
+    maximum: int,
+    overdue: bool,
 ) -> int:
     """How many workers to ask for now.
 
-    `due`: members' events that could be claimed; `live`: workers with a heartbeat that still claim; `starting`:
-    runs that were asked for and have no heartbeat yet; `overdue`: an event has waited for longer than a live
-    worker ever lets it wait, so that those that seem live are not (killed a moment ago) or are full.
+    `startable`: chains that could begin now; `live`: workers with a heartbeat that still claim; `starting`: runs that
+    were asked for and have no heartbeat yet, `coming_up` those of them that were asked for a moment ago; `overdue`: an
+    event has waited for longer than a live worker ever lets it wait, so that those that seem live or starting are not
+    (killed, stuck) or are full.
     """
     present = live + starting
     wanted = minimum
-    if due:
-        wanted = max(wanted, 1, ceil(due / (concurrency * CHAINS_A_SLOT)))
-        if overdue and not starting:
-            wanted = max(wanted, live + 1)
+    if startable:
+        wanted = max(wanted, 1, ceil(startable / (concurrency * CHAINS_A_SLOT)))
+        if overdue and not coming_up:
+            wanted = max(wanted, present + 1)
     return max(0, min(wanted, maximum) - present)

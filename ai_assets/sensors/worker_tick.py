@@ -5,7 +5,7 @@ Each tick: end the runs of workers that died, take lost jobs over, start as many
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dagster import DagsterRunStatus, RunRecord, RunRequest, RunsFilter, SensorResult
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 OVERDUE_S = 10.0
 """A live worker with a free slot claims within a second: what waits for so long is waited for in vain."""
 
-COMES_UP_S = 60.0
-"""A run that has begun and gives no heartbeat for so long has no worker in it."""
+COMES_UP_S = 30.0
+"""A run that was asked for less long ago will be there in a moment."""
+NEVER_CAME_S = 300.0
+"""A run that has begun and gave no heartbeat within so long of its request has no worker in it."""
 
 _NOT_YET = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING]
 
@@ -37,12 +39,12 @@ def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
         waiting = claims.waiting(connection, rate_per_minute=settings.rate_per_minute)
         live = workers.live(connection)
         beating = workers.run_ids(connection)
-    starting = _starting(instance, beating)
+    starting, coming_up = _starting(instance, beating)
     count = workers_to_start(
-        # what waits for its site's rate is not helped by another worker
-        due=waiting.due - waiting.held_up,
+        startable=waiting.startable,
         live=live.workers,
         starting=starting,
+        coming_up=coming_up,
         concurrency=settings.concurrency,
         minimum=settings.workers_min,
         maximum=settings.workers_max,
@@ -73,30 +75,29 @@ def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
             workers.gone(connection, worker.id)
 
 
-def _starting(instance: DagsterInstance, beating: set[str]) -> int:
-    """Worker runs that were asked for and do not beat yet. One that never came up is ended here."""
+def _starting(instance: DagsterInstance, beating: set[str]) -> tuple[int, int]:
+    """Worker runs that were asked for and do not beat yet, and how many of them were asked for a moment ago.
+
+    One that has begun and never came up is ended here.
+    """
     asked = instance.get_run_records(
         RunsFilter(job_name=JOB_NAME, statuses=[*_NOT_YET, DagsterRunStatus.STARTED]), limit=100
     )
-    starting = 0
+    starting = coming_up = 0
     for record in asked:
-        run = record.dagster_run
-        if run.run_id in beating:
+        if record.dagster_run.run_id in beating:
             continue
-        started = _started(record)
-        if (
-            run.status is not DagsterRunStatus.STARTED
-            or started is None
-            or time.time() - started < COMES_UP_S
-        ):
-            starting += 1
-        else:
+        waited_s = _waited_s(record)
+        if record.dagster_run.status is DagsterRunStatus.STARTED and waited_s > NEVER_CAME_S:
             instance.report_run_failed(
-                run, f"the worker gave no heartbeat within {COMES_UP_S:.0f} s of its start"
+                record.dagster_run, f"the worker gave no heartbeat within {NEVER_CAME_S:.0f} s of its request"
             )
-    return starting
+            continue
+        starting += 1
+        coming_up += waited_s < COMES_UP_S
+    return starting, coming_up
 
 
-def _started(record: RunRecord) -> float | None:
-    """When a run began, in seconds since the epoch; None: it has not."""
-    return record.start_time
+def _waited_s(record: RunRecord) -> float:
+    """Seconds since a run was asked for."""
+    return (datetime.now(UTC) - record.create_timestamp).total_seconds()

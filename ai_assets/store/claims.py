@@ -6,7 +6,7 @@ the earlier ones. Not here: the sites' jobs (`store.inbox`), the workers themsel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ai_assets.store.inbox import JOB_COLUMNS, TriggerJob, short_error, trigger_job
-from ai_assets.store.texts import storable_json
 
 RETRY_BASE_S = 2.0
 """Seconds before a lost attempt is made again. Short: the lease has run out, so the event is a minute late."""
@@ -30,20 +29,15 @@ _CLAIM = text(
     from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)
     """  # noqa: S608  # a constant
 )
-_SAVE_STEPS = text(
-    """
-    update biz.ai_trigger_jobs set step_results = cast(:step_results as jsonb)
-    where id = :id and lease_owner = :owner and status = 'running'
-    """
-)
-# rows of several jobs are locked by id, here and in the heartbeat: two orders would be a deadlock
+# the attempt too: a chain that was thought lost must not end the next one's, in the same worker or another
 _HAND_BACK = text(
     """
     with held as (
         select h.id from biz.ai_trigger_jobs h
         where h.id = any(:ids) and h.lease_owner = :owner and h.status = 'running'
+          and (cast(:attempts as integer) is null or h.attempts = :attempts)
         order by h.id
-        for update)
+        for no key update)
     update biz.ai_trigger_jobs j
     set status = 'pending', attempts = greatest(0, j.attempts - 1), lease_owner = null, lease_until = null,
         error_message = :error
@@ -54,6 +48,18 @@ _LET_GO = text(
     """
     update biz.ai_trigger_jobs set lease_owner = null, lease_until = clock_timestamp()
     where id = :id and lease_owner = :owner and status = 'running'
+      and (cast(:attempts as integer) is null or attempts = :attempts)
+    """
+)
+# a row that somebody holds at this moment is left to its lease
+_LET_ALL_GO = text(
+    """
+    with ours as (
+        select h.id from biz.ai_trigger_jobs h where h.lease_owner = :owner and h.status = 'running'
+        order by h.id
+        for no key update skip locked)
+    update biz.ai_trigger_jobs j set lease_owner = null, lease_until = clock_timestamp()
+    from ours where j.id = ours.id
     """
 )
 _TAKE_OVER = text(
@@ -93,6 +99,11 @@ _WAITING = text(
           and (d.site_id, d.member_id) not in (
             select b.site_id, b.member_id from busy b union all select l.site_id, l.member_id from later l))
     select (select count(*) from due) as due, (select count(*) from later) as later,
+        (select count(*) from (
+            select d.site_id, d.member_id from due d where d.site_id not in (select h.site_id from held_up h)
+            except
+            (select b.site_id, b.member_id from busy b union all select l.site_id, l.member_id from later l)) c
+        ) as startable,
         (select count(*) from busy) as running,
         (select count(*) from due d where d.site_id in (select h.site_id from held_up h)) as held_up,
         coalesce(extract(epoch from clock_timestamp() - (select since from oldest)), 0)::float8 as oldest_due_s
@@ -124,13 +135,15 @@ class EarlierStep:
 class Waiting:
     """Members' jobs that are pending and due (at most DUE_COUNTED), pending with their time to come, running.
 
-    `held_up`: how many of the due ones wait for their site's rate. `oldest_due_s`: for how long the oldest of the due
+    `startable`: how many chains a worker could begin now, one a member. `held_up`: how many of the due ones wait for
+    their site's rate. `oldest_due_s`: for how long the oldest of the due
     ones that nothing stands before has waited, seconds; 0: none.
     """
 
     due: int
     later: int
     running: int
+    startable: int
     held_up: int
     oldest_due_s: float
 
@@ -162,23 +175,25 @@ def claim_member_jobs(
     return [trigger_job(row) for row in connection.execute(_CLAIM, parameters).mappings()]
 
 
-def save_steps(
-    connection: Connection, job_id: int, *, owner: str, step_results: Iterable[Mapping[str, Any]]
-) -> bool:
-    """Write how far a running job is; False where it is this owner's no more, and nothing is changed."""
-    parameters = {"id": job_id, "owner": owner, "step_results": storable_json(list(step_results))}
-    return connection.execute(_SAVE_STEPS, parameters).rowcount == 1
+def hand_back(
+    connection: Connection, job_ids: Sequence[int], *, owner: str, error: str, attempts: int | None = None
+) -> int:
+    """Let another worker do these jobs at once; the attempt does not count. Returns how many were this owner's.
 
-
-def hand_back(connection: Connection, job_ids: Sequence[int], *, owner: str, error: str) -> int:
-    """Let another worker do these jobs at once; the attempt does not count. Returns how many were this owner's."""
-    parameters = {"ids": list(job_ids), "owner": owner, "error": short_error(error)}
+    `attempts`: only where the job is still at this one.
+    """
+    parameters = {"ids": list(job_ids), "owner": owner, "error": short_error(error), "attempts": attempts}
     return connection.execute(_HAND_BACK, parameters).rowcount
 
 
-def let_go(connection: Connection, job_id: int, *, owner: str) -> int:
+def let_go(connection: Connection, job_id: int, *, owner: str, attempts: int | None = None) -> int:
     """End this owner's hold now, so that the job is taken over as lost; returns 1, or 0 where it is not its own."""
-    return connection.execute(_LET_GO, {"id": job_id, "owner": owner}).rowcount
+    return connection.execute(_LET_GO, {"id": job_id, "owner": owner, "attempts": attempts}).rowcount
+
+
+def let_all_go(connection: Connection, *, owner: str) -> int:
+    """End this owner's hold on whatever it still holds; returns how many there were."""
+    return connection.execute(_LET_ALL_GO, {"owner": owner}).rowcount
 
 
 def take_over_lost(connection: Connection, *, max_attempts: int) -> list[TriggerJob]:

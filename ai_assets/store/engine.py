@@ -6,9 +6,10 @@ Not here: SQL of any table, migrations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -16,11 +17,23 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
 
 
-def make_engine(url: str, *, pool_size: int = 5, application_name: str = "ai_assets") -> Engine:
+def make_engine(
+    url: str,
+    *,
+    pool_size: int = 5,
+    application_name: str = "ai_assets",
+    statement_timeout_s: float | None = None,
+) -> Engine:
     """An engine with at most `pool_size` connections kept and as many again under pressure.
 
-    Raises ConfigurationError for a URL that is not Postgres. Opens no connection.
+    A server that fell silent is noticed within about half a minute; `statement_timeout_s`: and one statement may take
+    so long at most. Raises ConfigurationError for a URL that is not Postgres. Opens no connection.
     """
+    # the guard's functions look again after each lock they took: a server whose default is a stricter isolation
+    # would have them read a snapshot older than the lock
+    options = r"-c timezone=UTC -c default_transaction_isolation=read\ committed"
+    if statement_timeout_s is not None:
+        options += f" -c statement_timeout={round(statement_timeout_s * 1000)}"
     return create_engine(
         _postgres_url(url),
         pool_size=pool_size,
@@ -30,9 +43,11 @@ def make_engine(url: str, *, pool_size: int = 5, application_name: str = "ai_ass
         connect_args={
             "application_name": application_name,
             "connect_timeout": 10,
-            # the guard's functions look again after each lock they took: a server whose default is a stricter
-            # isolation would have them read a snapshot older than the lock
-            "options": r"-c timezone=UTC -c default_transaction_isolation=read\ committed",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 25_000,
+            "options": options,
         },
     )
 
@@ -53,17 +68,50 @@ def _postgres_url(url: str) -> URL:
     return parsed
 
 
+class Statements:
+    """An engine's connections that are in use: whoever must end now can cancel what they wait for.
+
+    Make it before they are taken. Thread-safe.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._in_use: dict[object, Any] = {}
+        event.listen(engine, "checkout", self._taken)
+        event.listen(engine, "checkin", self._given_back)
+
+    def cancel(self) -> None:
+        """Ask Postgres to end the statements that run; they fail as DatabaseUnavailableError in `reachable`."""
+        for connection in list(self._in_use.values()):
+            with suppress(Exception):
+                connection.cancel()
+
+    def _taken(self, connection: Any, record: object, _proxy: object) -> None:
+        self._in_use[record] = connection
+
+    def _given_back(self, _connection: Any, record: object) -> None:
+        self._in_use.pop(record, None)
+
+
 @contextmanager
 def reachable(what: str) -> Iterator[None]:
-    """Turn a lost or refused connection inside the block into DatabaseUnavailableError naming `what`."""
+    """Turn what says that Postgres is not there now into DatabaseUnavailableError naming `what`.
+
+    A lost or refused connection; a statement that took too long or was cancelled; a lock not to be had; a deadlock.
+    """
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        if getattr(getattr(error, "orig", None), "pgcode", None) in _BUSY:
+            raise DatabaseUnavailableError(f"Postgres is busy ({what}): {first_line(error)}") from error
         if isinstance(error, PoolTimeoutError) or _is_connection_trouble(error):
             raise DatabaseUnavailableError(
                 f"Postgres cannot be reached ({what}): {first_line(error)}"
             ) from error
         raise
+
+
+# statement cancelled or out of time, lock not available, deadlock, a standby that takes no writes
+_BUSY = frozenset({"57014", "55P03", "40P01", "25006"})
 
 
 def _is_connection_trouble(error: DBAPIError) -> bool:

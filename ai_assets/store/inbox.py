@@ -74,6 +74,7 @@ _FINISH = text(
     set status = :status, step_results = cast(:step_results as jsonb), error_message = :error,
         finished_at = clock_timestamp(), lease_owner = null, lease_until = null
     where id = :id and lease_owner = :owner and status = 'running'
+      and (cast(:attempts as integer) is null or attempts = :attempts)
     """
 )
 _HAND_BACK = text(
@@ -238,14 +239,19 @@ def finish(
     status: str,
     step_results: Iterable[Mapping[str, Any]],
     error: str | None,
+    attempts: int | None = None,
 ) -> bool:
-    """End a job that this owner runs; False where it was taken over, and nothing is changed."""
+    """End a job that this owner runs; False where it was taken over, and nothing is changed.
+
+    `attempts`: only where the job is still at this one.
+    """
     parameters = {
         "id": job_id,
         "owner": owner,
         "status": status,
         "step_results": storable_json(list(step_results)),
         "error": short_error(error),
+        "attempts": attempts,
     }
     return connection.execute(_FINISH, parameters).rowcount == 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -100,12 +100,10 @@ def _trouble(content: object) -> tuple[str | None, int]:
             case Mapping() | list() | tuple() | set() | frozenset():
                 if depth > DEEPEST:
                     reason = reason or _TOO_DEEP
-                items = value
+                size += 2 + 2 * len(value)
                 if isinstance(value, Mapping):
                     size += sum(len(key) + 4 if isinstance(key, str) else 8 for key in value)
-                    items = value.values()
-                size += 2 + 2 * len(value)
-                left.extend((item, depth + 1) for item in items)
+                left.extend((item, depth + 1) for item in _items(value))
             case str():
                 size += 2 + (len(value) if value.isascii() else len(value.encode("utf-8", "replace")))
             case int() if abs(value) >= _TOO_LONG:
@@ -125,8 +123,12 @@ def _depth(content: object) -> int:
         value, depth = left.pop()
         if isinstance(value, dict | list):
             deepest = max(deepest, depth)
-            left.extend((item, depth + 1) for item in (value.values() if isinstance(value, dict) else value))
+            left.extend((item, depth + 1) for item in _items(value))
     return deepest
+
+
+def _items(value: Iterable[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else value
 
 
 def _whole(digits: str) -> int | str:

@@ -39,7 +39,8 @@ _PARTS = {
     """,
     "workers": """
         select id, kind, host, pid, running, draining, heartbeat_at from biz.ai_workers
-        where heartbeat_at + make_interval(secs => lease_s) >= clock_timestamp() order by started_at, id
+        where heartbeat_at + make_interval(secs => lease_s) >= clock_timestamp() and not (draining and running = 0)
+        order by started_at, id
     """,
 }
 

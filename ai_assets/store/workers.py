@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# jobs are locked by id, here and in `claims.hand_back`: two orders would be a deadlock
+# a row that somebody holds at this moment (a backend's open transaction with a duplicate or forced event) is passed
+# over: waiting for it would hold up the other jobs' prolonging, and could deadlock. It is ours all the same
 _BEAT = text(
     """
     with worker as (
@@ -20,16 +21,25 @@ _BEAT = text(
         set running = excluded.running, draining = excluded.draining, lease_s = excluded.lease_s,
             run_id = excluded.run_id, heartbeat_at = clock_timestamp(),
             ends_at = case when excluded.draining then coalesce(w.ends_at, excluded.ends_at) end),
-    held as (
+    free as (
         select h.id from biz.ai_trigger_jobs h where h.lease_owner = :id and h.status = 'running'
         order by h.id
-        for update)
-    update biz.ai_trigger_jobs j set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
-    from held where j.id = held.id
-    returning j.id
+        for no key update skip locked),
+    prolonged as (
+        update biz.ai_trigger_jobs j set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+        from free where j.id = free.id)
+    select j.id, j.attempts from biz.ai_trigger_jobs j where j.lease_owner = :id and j.status = 'running'
     """
 )
 _GONE = text("delete from biz.ai_workers where id = :id")
+# the row stays while its Dagster run comes to its end: a run without a heartbeat would be taken for a dead one
+_GOODBYE = text(
+    """
+    update biz.ai_workers
+    set running = 0, draining = true, heartbeat_at = clock_timestamp(), ends_at = coalesce(ends_at, clock_timestamp())
+    where id = :id
+    """
+)
 _LOST = text(
     """
     select id, run_id from biz.ai_workers
@@ -72,8 +82,10 @@ def beat(
     running: int,
     draining: bool,
     lease_s: float,
-) -> list[int]:
-    """Say that a worker lives and hold its jobs on for `lease_s` from now; returns the jobs that are still its own.
+) -> dict[int, int]:
+    """Say that a worker lives and hold its jobs on for `lease_s` from now; returns those that are still its own.
+
+    Each job's id with its attempt.
 
     `draining`: it takes nothing new and ends soon.
     """
@@ -87,11 +99,16 @@ def beat(
         "draining": draining,
         "lease_s": lease_s,
     }
-    return sorted(connection.execute(_BEAT, parameters).scalars())
+    return {row.id: row.attempts for row in connection.execute(_BEAT, parameters)}
+
+
+def goodbye(connection: Connection, worker_id: str) -> None:
+    """A worker has ended by itself; its run will in a moment. `lost` tells of it a lease later, for its row to go."""
+    connection.execute(_GOODBYE, {"id": worker_id})
 
 
 def gone(connection: Connection, worker_id: str) -> None:
-    """A worker has ended."""
+    """A worker and its run have ended: its row goes."""
     connection.execute(_GONE, {"id": worker_id})
 
 

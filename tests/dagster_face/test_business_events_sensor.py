@@ -179,8 +179,7 @@ def test_a_worker_run_that_never_gave_a_heartbeat_is_ended_and_counted_on_no_mor
     fire(venue_engine)
     run_id = launched(DagsterRunStatus.STARTED)
     assert tick() == 0, "it may be coming up"
-    monkeypatch.setattr(worker_tick, "COMES_UP_S", -1.0)
-    monkeypatch.setattr(worker_tick, "_started", lambda _record: 0.0)
+    monkeypatch.setattr(worker_tick, "NEVER_CAME_S", -1.0)
     assert tick() == 1
     assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.FAILURE
 

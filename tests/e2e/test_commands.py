@@ -60,6 +60,124 @@ def test_run_app_makes_a_new_answer_each_time_unless_told_to_reuse(ai_assets, si
     assert simulator.stats()["total"] == 2
 
 
+# run-app for members and pairs
+
+
+MEMBER = ("--site", "1001", "--member", "555")
+PAIR = (*MEMBER, "--assistant", "7")
+
+
+def shown_in_dagster(environment) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(asset, partition) of the materializations in their order; (definition, key) of the dynamic partitions."""
+    engine = create_engine(environment["DAGSTER_POSTGRES_URL"])
+    with engine.connect() as connection:
+        events = connection.execute(
+            text(
+                "select asset_key, partition from event_logs"
+                " where dagster_event_type = 'ASSET_MATERIALIZATION' order by id"
+            )
+        ).all()
+        keys = connection.execute(
+            text("select partitions_def_name, partition from dynamic_partitions order by 1, 2")
+        ).all()
+    engine.dispose()
+    return [(json.loads(key)[0], partition) for key, partition in events], [tuple(key) for key in keys]
+
+
+def test_run_app_for_a_member_and_a_pair_prints_the_answer_and_shows_it_in_dagster(
+    ai_assets, simulator: Simulator, venue_environment
+):
+    none = ai_assets("run-app", "member_retention_clue", *MEMBER)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert lines(none.stderr) == [
+        "failed: member 555 of site 1001 has no answer of App8: run app8_consolidation"
+    ]
+
+    clue = ai_assets("run-app", "app3", *MEMBER)
+    assert clue.returncode == 0, clue.stderr
+    assert json.loads(clue.stdout)["_references"]["member_id"] == 555
+    merged = ai_assets("run-app", "app8_consolidation", *MEMBER, "--payload", '{"source": "ai_note"}')
+    assert merged.returncode == 0, merged.stderr
+    clues = json.loads(merged.stdout)["clues"]
+    again = ai_assets("run-app", "member_retention_clue", *MEMBER)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["clues_set"] == len(clues) > 0
+
+    # what App4 printed is what App5 takes, whole
+    analysis = ai_assets("run-app", "app4_analysis", *PAIR)
+    assert analysis.returncode == 0, analysis.stderr
+    tactics = ai_assets("run-app", "app5_tactics", *PAIR, "--payload", analysis.stdout)
+    assert tactics.returncode == 0, tactics.stderr
+    assert json.loads(analysis.stdout)["task_description"] in simulator.calls("app5")[0].prompt
+    reused = ai_assets("run-app", "app5_tactics", *PAIR, "--payload", analysis.stdout, "--reuse")
+    assert json.loads(reused.stdout) == json.loads(tactics.stdout)
+    assert simulator.stats()["total"] == 4
+
+    materializations = [
+        ("app3_clue", "1001:555"),
+        ("app8_consolidation", "1001:555"),
+        ("member_retention_clue", "1001:555"),
+        ("member_retention_clue", "1001:555"),
+        ("app4_analysis", "1001:7_555"),
+        ("app5_tactics", "1001:7_555"),
+        ("app5_tactics", "1001:7_555"),
+    ]
+    partitions = [("assistant_members", "1001:7_555"), ("members", "1001:555")]
+    assert shown_in_dagster(venue_environment) == (materializations, partitions)
+    engine = create_engine(venue_environment["AI_DATABASE_URL"])
+    with engine.connect() as connection:
+        sources = connection.execute(
+            text("select source, count(*) from biz.member_retention_clue group by source order by 1")
+        ).all()
+    engine.dispose()
+    assert [tuple(row) for row in sources] == [("ai_consumption", len(clues)), ("ai_note", len(clues))]
+
+    # an answer that fails shows nothing, and what it was is one line
+    simulator.configure("app7", kind="data_inspection", fail=1.0)
+    failed = ai_assets("run-app", "app7_customer", *MEMBER)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert len(lines(failed.stderr)) == 1
+    assert failed.stderr.startswith("failed: ")
+    assert shown_in_dagster(venue_environment) == (materializations, partitions)
+
+
+def test_run_app_prints_the_answer_though_dagster_cannot_be_told(ai_assets, venue_environment):
+    url = venue_environment["DAGSTER_POSTGRES_URL"]
+    gone = url.replace(url.rpartition("/")[2], "no_such_database")
+    done = ai_assets("run-app", "app3_clue", *MEMBER, environment={"DAGSTER_POSTGRES_URL": gone})
+    assert done.returncode == 0, done.stderr
+    assert "clues" in json.loads(done.stdout)
+    assert "the result stands, but Dagster could not be told" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["app3_clue", "--member", "555"], "site"),
+        (["app3_clue", "--site", "1001"], "member"),
+        (["app4_analysis", *MEMBER], "assistant"),
+        (["app7_customer", "--site", "1001", "--member", "999999"], "member 999999 of site 1001"),
+        (["member_retention_clue", "--site", "1001"], "member"),
+        (["app5_tactics", *PAIR, "--payload", '{"one_line_summary": "老搭档"}'], "task_description"),
+        (["app6_note", *MEMBER, "--payload", '{"note_content": " "}'], "note_content"),
+        (["app6_note", *MEMBER, "--payload", "[" * 100_000], "--payload"),
+        (["app6_note", *MEMBER, "--payload", "[]"], "JSON object"),
+        (["app8_consolidation", *MEMBER, "--payload", '{"source": "manual"}'], "ai_note"),
+    ],
+)
+def test_wrong_use_of_run_app_for_members_is_exit_code_2_and_nothing_is_called(
+    ai_assets, simulator: Simulator, arguments, said
+):
+    done = ai_assets("run-app", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert simulator.stats()["total"] == 0
+
+
+# wrong use of any command
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -82,7 +200,10 @@ def test_run_app_makes_a_new_answer_each_time_unless_told_to_reuse(ai_assets, si
         (["run-app", "app2_finance", "--site", "999", "--time", "this_week"], "999"),
         (["sample", "load", "films"], "films"),
         (["fire", "dws_completed", "--site", "1001", "--payload", "{"], "JSON"),
-        (["fire", "dws_completed", "--site", "1001", "--payload", '{"x": ' + "[" * 9000], "nested too deep"),
+        (
+            ["fire", "dws_completed", "--site", "1001", "--payload", '{"x": ' + "[" * 9000],
+            "--payload: not JSON",
+        ),
         (["sample", "replay", "--limit", "9" * 20], f"at most {2**63 - 1}, not {'9' * 20}"),
     ],
 )

@@ -14,7 +14,7 @@ from ai_assets.store import inbox
 
 def run(engine: Engine, *arguments: str) -> Result:
     context = SimpleNamespace(engine=lambda _pool_size: engine)
-    return CliRunner(mix_stderr=False).invoke(fire, arguments, obj=context, standalone_mode=False)
+    return CliRunner().invoke(fire, arguments, obj=context, standalone_mode=False)
 
 
 def test_the_event_is_committed_and_its_id_printed_before_it_is_read_back(inbox_of, monkeypatch):

@@ -81,18 +81,6 @@ def test_only_jobs_that_are_still_the_workers_own_are_handed_back(life):
     ]
 
 
-def test_progress_is_kept_for_the_owner_only(life):
-    job = life.running()
-    steps = [{"app": "app3_clue", "outcome": "success", "message": "NUL \x00"}]
-    assert life.do(claims.save_steps, job.id, owner="w1", step_results=steps)
-    assert not life.do(claims.save_steps, job.id, owner="w2", step_results=[])
-    assert life.inbox.job(job.id).step_results == [
-        {"app": "app3_clue", "outcome": "success", "message": "NUL \ufffd"}
-    ]
-    life.inbox.finish(job.id, "w1")
-    assert not life.do(claims.save_steps, job.id, owner="w1", step_results=[])
-
-
 def test_a_lost_attempt_waits_longer_each_time_and_the_last_one_is_dead(life):
     life.fire()
     waits = []
@@ -169,7 +157,7 @@ def test_a_job_that_is_let_go_is_taken_over_at_once_and_its_heartbeat_does_not_h
     job = life.running()
     assert life.do(claims.let_go, job.id, owner="w2") == 0
     assert life.do(claims.let_go, job.id, owner="w1") == 1
-    assert beat(life) == []
+    assert beat(life) == {}
     (after,) = life.take_over()
     assert (after.id, after.status, after.attempts) == (job.id, "pending", 1)
 
@@ -342,7 +330,7 @@ def test_the_next_attempt_learns_what_the_earlier_ones_made_the_newest_of_each_s
 
 
 def test_what_waits_is_counted_due_later_and_running(life):
-    assert life.do(claims.waiting) == claims.Waiting(0, 0, 0, 0.0)
+    assert life.do(claims.waiting) == claims.Waiting(0, 0, 0, 0, 0, 0.0)
     life.inbox.fire("dws_completed")
     life.running(1)
     life.fire(2)
@@ -352,7 +340,12 @@ def test_what_waits_is_counted_due_later_and_running(life):
         id=later.id,
     )
     waiting = life.do(claims.waiting)
-    assert (waiting.due, waiting.later, waiting.running) == (1, 1, 1)
+    assert (waiting.due, waiting.later, waiting.running, waiting.startable) == (1, 1, 1, 1)
+    # a second event of a member, whether it runs or waits, is no further chain
+    for member in (1, 2):
+        life.inbox.fire("note_created", member_id=member, payload={"note_content": "more"})
+    again = life.do(claims.waiting)
+    assert (again.due, again.startable) == (3, 1)
     assert 0 < waiting.oldest_due_s < 60
 
 
@@ -375,3 +368,13 @@ def test_how_long_the_oldest_waits_leaves_out_what_stands_behind_another_of_its_
     # one that waited for its time is late only since then
     life.inbox.run("update biz.ai_trigger_jobs set not_before = clock_timestamp() - interval '5 s'")
     assert life.do(claims.waiting).oldest_due_s == pytest.approx(5, abs=4)
+
+
+def test_a_job_of_a_worker_that_lives_is_not_lost_though_it_could_not_be_prolonged(life):
+    job = life.running()
+    beat = {"kind": "event_worker", "run_id": None, "host": "h", "pid": 1, "running": 1, "draining": False}
+    life.do(workers.beat, worker_id="w1", lease_s=60.0, **beat)
+    life.inbox.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp() - interval '1 s'")
+    assert life.do(claims.take_over_lost, max_attempts=3) == []
+    life.inbox.run("update biz.ai_workers set heartbeat_at = heartbeat_at - interval '61 s'")
+    assert [lost.id for lost in life.do(claims.take_over_lost, max_attempts=3)] == [job.id]

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from ai_assets.store import claims, workers
 from ai_assets.store.status import status
@@ -66,7 +67,7 @@ def test_a_heartbeat_holds_all_jobs_of_its_worker_on_and_says_which_are_left(cre
     mine = [job.id for job in claim(crew, "w1", 3)]
     claim(crew, "w2")
     crew.db.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp()")
-    assert crew.beat(lease_s=42.0) == mine
+    assert crew.beat(lease_s=42.0) == dict.fromkeys(mine, 1)
     left = crew.db.all(
         "select lease_owner, extract(epoch from lease_until - clock_timestamp())::float8 as s "
         "from biz.ai_trigger_jobs order by id"
@@ -75,11 +76,11 @@ def test_a_heartbeat_holds_all_jobs_of_its_worker_on_and_says_which_are_left(cre
     assert [row["s"] <= 0 for row in left if row["lease_owner"] == "w2"] == [True]
     crew.db.run("update biz.ai_trigger_jobs set status = 'completed' where id = :id", id=mine[0])
     crew.db.run("update biz.ai_trigger_jobs set lease_owner = 'w3' where id = :id", id=mine[1])
-    assert crew.beat() == mine[2:]
+    assert crew.beat() == {mine[2]: 1}
 
 
 def test_a_worker_is_one_row_that_each_heartbeat_renews(crew):
-    assert crew.beat(run_id="run-1", running=3) == []
+    assert crew.beat(run_id="run-1", running=3) == {}
     first = crew.db.one("select * from biz.ai_workers")
     crew.beat(run_id="run-1", running=5, lease_s=30.0)
     row = crew.db.one("select * from biz.ai_workers")
@@ -103,7 +104,8 @@ def test_live_are_those_that_beat_within_their_lease_and_take_new_jobs(crew):
     assert crew.do(workers.live) == workers.Live(0, 0)
     crew.beat("idle")
     crew.beat("busy", running=3)
-    crew.beat("drains", draining=True)
+    crew.beat("drains", draining=True, running=1)
+    crew.beat("ended", draining=True)
     crew.beat("silent", lease_s=60.0)
     crew.silent("silent", 61)
     crew.beat("patient", lease_s=300.0)
@@ -136,6 +138,30 @@ def test_a_worker_that_has_ended_is_no_more(crew):
     crew.do(workers.gone, "w1")
     crew.do(workers.gone, "never was")
     assert crew.do(workers.run_ids) == {"run-2"}
+
+
+def test_a_worker_that_said_goodbye_keeps_its_row_for_a_lease_while_its_run_ends(crew):
+    crew.beat("w1", run_id="run-1", running=2)
+    crew.do(workers.goodbye, "w1")
+    assert crew.do(workers.run_ids) == {"run-1"}
+    assert crew.do(workers.live) == workers.Live(0, 0)
+    assert crew.do(workers.lost) == []
+    assert crew.shown() == []
+    crew.silent("w1", 61)
+    assert crew.do(workers.lost) == [workers.LostWorker("w1", "run-1")]
+
+
+def test_a_row_that_a_backend_holds_is_passed_over_and_is_the_workers_all_the_same(crew):
+    fill(crew, 3)
+    mine = [job.id for job in claim(crew, "w1", 3)]
+    crew.db.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp()")
+    with crew.db.engine.begin() as backend:
+        backend.execute(
+            text("update biz.ai_trigger_jobs set dedup_key = null where id = :id"), {"id": mine[0]}
+        )
+        assert crew.beat() == dict.fromkeys(mine, 1)
+    ended = crew.db.all("select id from biz.ai_trigger_jobs where lease_until < clock_timestamp()")
+    assert [row["id"] for row in ended] == [mine[0]]
 
 
 def test_heartbeats_beside_handing_back_never_end_in_a_deadlock(crew):

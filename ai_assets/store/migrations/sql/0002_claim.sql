@@ -65,7 +65,7 @@ declare
 begin
     select j.site_id, j.member_id into v_job from biz.ai_trigger_jobs j
         where j.id = p_job and j.status = 'pending' and j.not_before <= clock_timestamp()
-        for update skip locked;
+        for no key update skip locked;
     if not found then
         return false;
     end if;

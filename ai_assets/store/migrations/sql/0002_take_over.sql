@@ -60,8 +60,13 @@ begin
     select array_agg(l.id) into v_jobs from (
         select j.id from biz.ai_trigger_jobs j
             where j.status = 'running' and j.member_id is not null and j.lease_until < clock_timestamp()
+              -- a worker that lives but could not prolong it (a backend's open transaction held the row) has it still
+              and not exists (
+                select from biz.ai_workers w
+                where w.id = j.lease_owner
+                  and w.heartbeat_at + make_interval(secs => w.lease_s) >= clock_timestamp())
             order by j.id
-            for update skip locked) l;
+            for no key update of j skip locked) l;
     if v_jobs is null then
         return;
     end if;
