@@ -135,3 +135,26 @@ def test_a_worker_told_to_stop_hands_its_chains_back_within_ten_seconds_and_ends
     assert rows(database, "select status, attempts from biz.ai_trigger_jobs") == [("pending", 0)] * 8
     assert rows(database, "select count(*) from biz.ai_leases") == [(0,)]
     assert "8 handed back" in worker.log.read_text()
+
+
+def test_a_stop_is_obeyed_at_any_moment_also_at_the_start_and_between_two_stretches(
+    serve, venue_environment, database, waiting
+):
+    # without linger one stretch follows the other: many moments are between or beside them
+    environment = {**venue_environment, "AI_WORKER_LINGER_S": "0"}
+    starting = serve("work", environment=environment)
+    waiting.wait_for("the first word", lambda: "working" in starting.log.read_text(), starting)
+    starting.process.send_signal(signal.SIGTERM)
+    assert starting.process.wait(60) == 0, starting.log.read_text()[-2000:]
+
+    dagster = create_engine(venue_environment["DAGSTER_POSTGRES_URL"])
+    turning = [serve("work", environment=environment) for _ in range(3)]
+    waiting.wait_for(
+        "some stretches",
+        lambda: rows(dagster, "select count(*) from runs where status = 'SUCCESS'")[0][0] >= 6,
+        turning[0],
+    )
+    dagster.dispose()
+    for worker in turning:
+        worker.process.send_signal(signal.SIGTERM)
+    assert [worker.process.wait(30) for worker in turning] == [0, 0, 0], turning[0].log.read_text()[-2000:]
