@@ -14,12 +14,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ai_assets.store.inbox import JOB_COLUMNS, TriggerJob, short_error, trigger_job
+from ai_assets.store.inbox import (
+    JOB_COLUMNS,
+    RETRY_BASE_S,
+    RETRY_LONGEST_S,
+    TriggerJob,
+    short_error,
+    trigger_job,
+)
 
-RETRY_BASE_S = 2.0
-"""Seconds before a lost attempt is made again. Short: the lease has run out, so the event is a minute late."""
-RETRY_LONGEST_S = 600.0
-"""It waits four times as long with each attempt, 2, 8, 32, … up to this: what kills a worker may pass by itself."""
 DUE_COUNTED = 10_000
 """`waiting` counts the due jobs up to here: nobody starts another worker for more."""
 

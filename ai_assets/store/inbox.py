@@ -20,8 +20,10 @@ from ai_assets.store.texts import storable, storable_json
 
 ERROR_LIMIT = 500
 LARGEST_ID = 2**63 - 1
-RETRY_BASE_S = 20
-"""Seconds before an attempt that the machinery lost is made again; doubles with each."""
+RETRY_BASE_S = 2.0
+"""Seconds before a lost attempt is made again. Short: the lease has run out, so the event is a minute late."""
+RETRY_LONGEST_S = 600.0
+"""It waits four times as long with each attempt, 2, 8, 32, … up to this: what kills a worker may pass by itself."""
 JOB_COLUMNS = """id, event_type, site_id, member_id, payload::text as payload, is_forced, app_chain, status,
         duplicate_of,
         case when business_date between date '0001-01-01' and date '9999-12-31'
@@ -101,6 +103,12 @@ _RETURN_LOST = text(
     where id = :id and attempts <= :attempts
       and (status = 'pending' or (status = 'running' and lease_until < clock_timestamp()))
     returning status
+    """
+)
+_REAP_CALLS = text(
+    """
+    select biz.ai_reap_leases(array(
+        select l.id from biz.ai_leases l join biz.ai_run_logs g on g.id = l.run_log_id where g.trigger_job_id = :id))
     """
 )
 _END = text(
@@ -272,6 +280,7 @@ def give_back(
 ) -> str | None:
     """Let a lost attempt be made again after a growing wait, or give the job up; returns pending or dead.
 
+    What it left in flight is settled as outcome unknown, charged at its estimate: the next one need not wait for it.
     None where somebody else put it right meanwhile.
     """
     status: str | None = connection.execute(
@@ -280,10 +289,12 @@ def give_back(
             "id": lost.id,
             "attempts": attempts,
             "max_attempts": max_attempts,
-            "wait_s": RETRY_BASE_S * 2 ** max(0, attempts - 1),
+            "wait_s": min(RETRY_LONGEST_S, RETRY_BASE_S * 4 ** min(30, max(0, attempts - 1))),
             "error": short_error(error),
         },
     ).scalar_one_or_none()
+    if status is not None:
+        connection.execute(_REAP_CALLS, {"id": lost.id})
     return status
 
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
 from ai_assets.store.databases import ensure_database
 from ai_assets.store.embedded import with_database
-from ai_assets.store.engine import first_line, make_engine, reachable
+from ai_assets.store.engine import Statements, first_line, make_engine, reachable
 
 NOBODY = "postgresql+psycopg2://user:secret@127.0.0.1:1/db"
 
@@ -108,8 +108,31 @@ def test_an_error_of_a_statement_is_not_taken_for_a_lost_connection(engine: Engi
         connection.execute(text("select 'x'::jsonb"))
     with engine.connect() as connection:
         connection.execute(text("set statement_timeout = 10"))
-        with pytest.raises(OperationalError, match="statement timeout"), reachable("asking"):
+        with pytest.raises(DatabaseUnavailableError, match=r"busy.*statement timeout"), reachable("asking"):
             connection.execute(text("select pg_sleep(5)"))
+
+
+def test_whoever_must_end_can_cancel_what_an_engines_connections_wait_for(database_url: str):
+    engine = make_engine(database_url)
+    statements = Statements(engine)
+    said: list[str] = []
+
+    def wait_long() -> None:
+        try:
+            with reachable("waiting"), engine.connect() as connection:
+                connection.execute(text("select pg_sleep(60)"))
+        except DatabaseUnavailableError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=wait_long)
+    thread.start()
+    while not said and thread.is_alive():
+        statements.cancel()
+        thread.join(0.05)
+    assert "busy" in said[0]
+    with engine.connect() as connection:
+        assert connection.execute(text("select 1")).scalar_one() == 1
+    engine.dispose()
 
 
 def test_the_first_line_of_an_error_has_neither_sql_nor_parameters(engine: Engine):

@@ -374,6 +374,7 @@ def test_completejourney_is_replayed_with_the_duplicate_rule_of_its_own_zone(eng
 
 
 def test_ctrl_c_ends_it_cleanly_and_says_how_many_were_sent(loaded: Engine, made: Sample, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
     # as if it came while the first pause lasts
     monkeypatch.setattr("time.sleep", lambda _seconds: os.kill(os.getpid(), signal.SIGINT))
     done = run(loaded, "--speed", "1")
@@ -381,7 +382,7 @@ def test_ctrl_c_ends_it_cleanly_and_says_how_many_were_sent(loaded: Engine, made
     assert 1 <= count < len(wanted(made))
     assert f"stopped: sent {count:,} of {len(wanted(made)):,} events" in done.stdout
     assert done.return_value == 0
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_postgres_lost_in_the_middle_is_an_error_and_the_summary_is_printed(loaded: Engine, monkeypatch):
