@@ -8,7 +8,6 @@ steps end. A partition shows red when its run ended in Failure: so a worker with
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -175,8 +174,7 @@ def _metadata(summary: "WorkerSummary") -> dict[str, MetadataValue[Any]]:
         "ended because": MetadataValue.text(summary.why),
     }
     if summary.failures:
-        reasons = Counter(f"{step.app}: {step.reason}" for _, step in summary.failures)
-        values["failures by reason"] = MetadataValue.json(dict(reasons))
+        values["failures by reason"] = MetadataValue.json(dict(summary.reasons.most_common()))
         values["last failed steps"] = MetadataValue.md(_failures(summary))
     return values
 

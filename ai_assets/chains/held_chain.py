@@ -78,11 +78,7 @@ class ChainRunner:
         self._finish(chain, result)
 
     def _step_ended(self, job: TriggerJob, step: StepResult) -> None:
-        with self._summary.lock:
-            self._summary.steps[step.outcome.value] += 1
-            if not step.outcome.has_result:
-                self._summary.failed_steps += 1
-                self._summary.failures.append((job.id, step))
+        self._summary.step_ended(job.id, step)
         if not step.outcome.has_result:
             self._on_failed_step()
         self._show(lambda: self._reporter.made(job, step))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,7 +45,8 @@ class WorkerSummary:
 
     statuses: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
-    failed_steps: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Steps that gave no result, by app and reason: all of them."""
     failures: deque[tuple[int, StepResult]] = field(default_factory=lambda: deque(maxlen=FAILURES_KEPT))
     """(trigger job, step) of the last steps that gave no result."""
     handed_back: int = 0
@@ -58,9 +58,25 @@ class WorkerSummary:
     """It found the inbox empty (with `until_empty`)."""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
+    @property
+    def failed_steps(self) -> int:
+        """How many steps gave no result."""
+        return self.reasons.total()
+
+    def step_ended(self, job_id: int, step: StepResult) -> None:
+        """Count one step."""
+        with self.lock:
+            self.steps[step.outcome.value] += 1
+            if not step.outcome.has_result:
+                self.reasons[f"{step.app} {step.reason or step.outcome.value}"] += 1
+                self.failures.append((job_id, step))
+
     def sentence(self) -> str:
-        """One line for people."""
-        line = _chains(self.statuses, [step for _, step in self.failures])
+        """One line for people: chains by how they ended, and why steps failed, the most frequent first."""
+        line = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "no chain"
+        if self.reasons:
+            said = ", ".join(f"{reason} x {count}" for reason, count in self.reasons.most_common())
+            line += f" ({said})"
         if self.handed_back:
             line += f"; {self.handed_back} handed back"
         if self.lost:
@@ -86,11 +102,3 @@ class HeldChain:
     def attempt(self) -> tuple[int, int]:
         """(trigger job, attempt): a job that was lost and claimed again is another."""
         return self.job.id, self.job.attempts
-
-
-def _chains(statuses: Mapping[str, int], failures: Sequence[StepResult]) -> str:
-    """Chains by how they ended, and the reasons of failed steps, the most frequent first."""
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "no chain"
-    reasons = Counter(f"{step.app} {step.reason or step.outcome.value}" for step in failures)
-    said = ", ".join(f"{reason} x {count}" for reason, count in reasons.most_common())
-    return f"{counts} ({said})" if said else counts

@@ -43,6 +43,20 @@ def test_a_worker_with_a_failed_step_ends_when_it_is_next_idle(make_runtime, eve
     assert [(job, step.app) for job, step in summary.failures] == [(job_id, "app7_customer")]
 
 
+def test_a_worker_counts_every_failed_step_and_keeps_the_last_ones(
+    make_runtime, events, simulator, monkeypatch
+):
+    simulator.configure(app="app5", fail=1.0)
+    members = [m for (m,) in events.rows("select member_id from biz.members where site_id = 1001 limit 60")]
+    for member in members:
+        events.fire("task_assigned", member=member, assistant_id=7)
+    summary = events.work(make_runtime(breaker_min_calls=100_000))
+    assert summary.reasons == {"app5_tactics server_error": 60}
+    assert summary.failed_steps == 60
+    assert len(summary.failures) == 50
+    assert "60 partial (app5_tactics server_error x 60)" in summary.sentence()
+
+
 def test_a_worker_that_is_busy_ends_a_minute_after_a_failed_step(
     make_runtime, events, simulator, monkeypatch
 ):
