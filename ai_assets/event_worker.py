@@ -38,7 +38,7 @@ from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from ai_assets.chains.worker_values import WorkerLimits, WorkerSummary
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 JOB_NAME = "event_worker"
 

@@ -71,13 +71,13 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
         raise InputError(f"the run's tag {JOB_TAG} is {tag!r}, not the id of a trigger job")
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.chains.holding import Hold
-    from ai_assets.store import inbox
+    from ai_assets.store import site_jobs
     from ai_assets.store.engine import reachable
 
     settings = load_settings()
     job_id, owner = int(tag), f"run:{context.run.run_id}"
     with reachable("claiming a trigger job"), engine.begin() as connection:
-        claimed = inbox.claim(
+        claimed = site_jobs.claim(
             connection,
             job_id,
             owner=owner,
@@ -111,12 +111,12 @@ def _interrupted(context: AssetExecutionContext, error: BaseException, results: 
 
 
 def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
-    from ai_assets.store import inbox
+    from ai_assets.store import inbox, site_jobs
     from ai_assets.store.engine import reachable
 
     with reachable("ending a trigger job"), engine.begin() as connection:
         if job.status == HANDED_BACK:
-            inbox.hand_back(connection, job.id or 0, owner=owner, error=job.error or "")
+            site_jobs.hand_back(connection, job.id or 0, owner=owner, error=job.error or "")
             return
         inbox.finish(
             connection,

@@ -22,7 +22,7 @@ from ai_assets.store.engine import first_line, reachable
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
     from ai_assets.chains.runtime import Runtime
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 logger = logging.getLogger(__name__)
 

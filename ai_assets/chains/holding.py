@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ai_assets.store import inbox
+from ai_assets.store import site_jobs
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -48,7 +48,9 @@ class Hold:
         while not self._ended.wait(self._lease_s / 3):
             try:
                 with self._engine.begin() as connection:
-                    held = inbox.heartbeat(connection, self._job_id, owner=self._owner, lease_s=self._lease_s)
+                    held = site_jobs.heartbeat(
+                        connection, self._job_id, owner=self._owner, lease_s=self._lease_s
+                    )
             except SQLAlchemyError:
                 # Postgres may be back before the lease ends; if not, whoever claims next tells us
                 logger.warning("no heartbeat for trigger job %s: Postgres cannot be reached", self._job_id)

@@ -25,7 +25,7 @@ from ai_assets.warehouse.people import Note
 
 if TYPE_CHECKING:
     from ai_assets.store.claims import EarlierStep
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 STEPS_OF_TIME = 5
 """A member's chain may take so many steps' time (behaviour.md, Chain time)."""

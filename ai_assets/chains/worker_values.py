@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 FAILURES_KEPT = 50
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 
 class RunState(StrEnum):

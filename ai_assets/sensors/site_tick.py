@@ -19,7 +19,8 @@ from ai_assets.partitions import AREA_PARTITIONS, after, areas_def, plan_blocks,
 from ai_assets.sensors.site_runs import Act, for_waiting, run_key
 from ai_assets.sensors.upkeep import end_cancelled, lose_attempt, put_lost_right, run_of_attempt, run_state
 from ai_assets.settings import load_settings
-from ai_assets.store import inbox
+from ai_assets.store import inbox, site_jobs
+from ai_assets.store.trigger_jobs import TriggerJob
 from ai_assets.warehouse import sites
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def tick(context: SensorEvaluationContext, engine: Engine) -> SensorResult:
 
     with engine.connect() as connection:
         active = [site.site_id for site in sites.active_sites(connection)]
-        due = inbox.due_site_jobs(connection)
+        due = site_jobs.due_site_jobs(connection)
     wanted = sorted({*active, *(job.site_id for job in due if job.site_id is not None)})
     existing = context.instance.get_dynamic_partitions(AREA_PARTITIONS)
     changes = plan_blocks(existing, wanted)
@@ -64,7 +65,7 @@ def take_in(engine: Engine, *, now: datetime, first_ran: datetime | None) -> lis
         else:
             lookback = timedelta(days=load_settings().etl_lookback_days)
             batches = sites.successful_batches(connection, max(first_ran, now - lookback))
-        new = inbox.unknown_batches(connection, [(b.site_id, b.batch_id, b.finished_at) for b in batches])
+        new = site_jobs.unknown_batches(connection, [(b.site_id, b.batch_id, b.finished_at) for b in batches])
     reported = []
     for batch in (batches[position] for position in new):
         with engine.begin() as connection:
@@ -76,7 +77,7 @@ def take_in(engine: Engine, *, now: datetime, first_ran: datetime | None) -> lis
 
 
 def _runs_of_waiting(
-    engine: Engine, instance: DagsterInstance, due: list[inbox.TriggerJob], keys: list[str]
+    engine: Engine, instance: DagsterInstance, due: list[TriggerJob], keys: list[str]
 ) -> list[RunRequest]:
     requests = []
     for job in due:
@@ -91,7 +92,7 @@ def _runs_of_waiting(
     return requests
 
 
-def _request(job: inbox.TriggerJob, site_id: int, attempt: int) -> RunRequest:
+def _request(job: TriggerJob, site_id: int, attempt: int) -> RunRequest:
     return RunRequest(
         run_key=run_key(job.id, attempt),
         tags={

@@ -9,14 +9,14 @@ from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from ai_assets.assets.trigger_job import ATTEMPT_TAG, JOB_TAG
 from ai_assets.sensors.site_runs import Act, RunState, for_lost
 from ai_assets.settings import load_settings
-from ai_assets.store import inbox
+from ai_assets.store import site_jobs
 from ai_assets.store.alerts import raise_alert
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
     from sqlalchemy import Engine
 
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 LOST = "the attempt was lost: its process was killed, or Postgres could not be reached"
 
@@ -24,7 +24,7 @@ LOST = "the attempt was lost: its process was killed, or Postgres could not be r
 def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
     """Give lost attempts another one or give them up, and end the runs that a killed process left STARTED."""
     with engine.connect() as connection:
-        lost = inbox.lost_site_jobs(connection)
+        lost = site_jobs.lost_site_jobs(connection)
     for job in lost:
         run = instance.get_run_by_id(job.run_id) if job.run_id else None
         if for_lost(job, run_state(run)).act is Act.END_CANCELLED:
@@ -38,13 +38,13 @@ def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
 def end_cancelled(engine: Engine, job: TriggerJob) -> None:
     """A person cancelled the job's run: it is not tried again by itself."""
     with engine.begin() as connection:
-        inbox.end(connection, job.id, status="failed", error="the run was cancelled")
+        site_jobs.end(connection, job.id, status="failed", error="the run was cancelled")
 
 
 def lose_attempt(engine: Engine, job: TriggerJob, attempt: int) -> None:
     """Count a lost attempt; the last one makes the job dead, with an alert."""
     with engine.begin() as connection:
-        status = inbox.give_back(
+        status = site_jobs.give_back(
             connection, job, attempts=attempt, max_attempts=load_settings().max_attempts, error=LOST
         )
     if status == "dead":

@@ -13,7 +13,7 @@ from ai_assets.store.engine import first_line
 from ai_assets.store.texts import storable
 
 if TYPE_CHECKING:
-    from ai_assets.store.inbox import TriggerJob
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 logger = logging.getLogger(__name__)
 

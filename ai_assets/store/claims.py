@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ai_assets.store.inbox import (
+from ai_assets.store.trigger_jobs import (
     JOB_COLUMNS,
     RETRY_BASE_S,
     RETRY_LONGEST_S,

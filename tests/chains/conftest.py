@@ -20,7 +20,7 @@ from ai_assets.settings import Settings
 from ai_assets.simulator.server import Simulator
 from ai_assets.store import inbox
 from ai_assets.store.engine import make_engine
-from ai_assets.store.inbox import TriggerJob
+from ai_assets.store.trigger_jobs import TriggerJob
 
 AS_OF = "2026-06-30"
 Make = Callable[..., Runtime]

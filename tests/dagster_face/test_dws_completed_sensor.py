@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from ai_assets.partitions import AREA_PARTITIONS, block_of, range_tags
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.sensors.dws_completed import dws_completed
-from ai_assets.store import inbox
+from ai_assets.store import site_jobs
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_killed_run_is_marked_failed_and_its_job_waits_for_another_attempt(
     run_id = launch(request, DagsterRunStatus.STARTED)
     job_id = int(request.tags["ai/trigger_job"])
     with venue_engine.begin() as connection:
-        inbox.claim(connection, job_id, owner="run:x", lease_s=60, run_id=run_id)
+        site_jobs.claim(connection, job_id, owner="run:x", lease_s=60, run_id=run_id)
     tick()
     assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.STARTED
     execute(

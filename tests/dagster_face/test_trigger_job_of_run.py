@@ -13,7 +13,8 @@ from ai_assets.assets.trigger_job import JOB_TAG
 from ai_assets.chains.observer import observed
 from ai_assets.partitions import range_tags
 from ai_assets.simulator.server import Simulator
-from ai_assets.store import inbox
+from ai_assets.store import inbox, site_jobs
+from ai_assets.store.trigger_jobs import TriggerJob
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def job_id(venue_engine: Engine) -> int:
 
 @pytest.fixture
 def job(venue_engine: Engine, job_id: int):
-    def read() -> inbox.TriggerJob:
+    def read() -> TriggerJob:
         with venue_engine.connect() as connection:
             return inbox.job(connection, job_id)
 
@@ -65,7 +66,7 @@ def test_a_job_that_another_run_works_on_is_not_touched(
     run_job, job, venue_engine: Engine, simulator: Simulator
 ):
     with venue_engine.begin() as connection:
-        inbox.claim(connection, job().id, owner="run:other", lease_s=60, run_id="other")
+        site_jobs.claim(connection, job().id, owner="run:other", lease_s=60, run_id="other")
     assert not run_job().success
     assert job().status == "running"
     assert job().run_id == "other"

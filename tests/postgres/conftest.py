@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, RowMapping, create_engine, text
 
 from ai_assets.guard.admission import Admission, Call, Guard, GuardRefusalError, Reuse, Settlement
 from ai_assets.guard.limits import GuardLimits
-from ai_assets.store import cache, embedded, inbox, run_log
+from ai_assets.store import cache, embedded, inbox, run_log, site_jobs
 from ai_assets.store.engine import make_engine
+from ai_assets.store.trigger_jobs import TriggerJob
 
 OPEN_LIMITS = GuardLimits(
     timezone="Asia/Shanghai",
@@ -97,7 +98,7 @@ class Inbox(Database):
             finished=finished,
         )
 
-    def fire(self, event_type: str, **event: Any) -> inbox.TriggerJob:
+    def fire(self, event_type: str, **event: Any) -> TriggerJob:
         with self.engine.begin() as connection:
             job_id = inbox.fire(connection, event_type, **{"site_id": 1001, **event})
             job = inbox.job(connection, job_id)
@@ -109,20 +110,20 @@ class Inbox(Database):
         """Call the function as a backend does, inside its transaction."""
         return connection.execute(text(f"select biz.fire_ai_event({arguments})")).scalar_one()
 
-    def sql_fire(self, connection: Connection, arguments: str) -> inbox.TriggerJob:
+    def sql_fire(self, connection: Connection, arguments: str) -> TriggerJob:
         job = inbox.job(connection, self.sql_id(connection, arguments))
         assert job is not None
         return job
 
-    def job(self, job_id: int) -> inbox.TriggerJob:
+    def job(self, job_id: int) -> TriggerJob:
         with self.engine.connect() as connection:
             job = inbox.job(connection, job_id)
         assert job is not None
         return job
 
-    def claim(self, job_id: int, owner: str = "run:1", **how: Any) -> inbox.TriggerJob | None:
+    def claim(self, job_id: int, owner: str = "run:1", **how: Any) -> TriggerJob | None:
         with self.engine.begin() as connection:
-            return inbox.claim(
+            return site_jobs.claim(
                 connection, job_id, **{"owner": owner, "lease_s": 60.0, "run_id": "run-1", **how}
             )
 

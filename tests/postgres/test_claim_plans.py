@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from ai_assets.store import claims, inbox, workers
+from ai_assets.store.trigger_jobs import TriggerJob
 
 FINISHED = 1_000_000
 PENDING = 100_000
@@ -63,7 +64,7 @@ def reads(connection: Connection, table: str = "ai_trigger_jobs") -> Iterator[Ca
     yield lambda: tuple(after - earlier for after, earlier in zip(now(), before, strict=True))
 
 
-def claim(connection: Connection, limit: int = 16) -> list[inbox.TriggerJob]:
+def claim(connection: Connection, limit: int = 16) -> list[TriggerJob]:
     return claims.claim_member_jobs(
         connection, owner="w1", run_id=None, lease_s=60.0, limit=limit, after_site=None
     )

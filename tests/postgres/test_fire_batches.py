@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
-from ai_assets.store import inbox
+from ai_assets.store import site_jobs
 
 FINISHED = datetime(2026, 8, 19, 4, 30, tzinfo=UTC)
 
@@ -81,8 +81,8 @@ def test_batches_without_an_event_are_told_from_those_with_one(inbox_of):
     inbox_of.fire("dws_completed", payload={"batch_id": "10"})
     batches = [(1001, "8", FINISHED), (1001, "8", later), (1002, "9", FINISHED), (1001, "10", None)]
     with inbox_of.engine.connect() as connection:
-        assert inbox.unknown_batches(connection, batches) == [1, 2]
-        assert inbox.unknown_batches(connection, []) == []
+        assert site_jobs.unknown_batches(connection, batches) == [1, 2]
+        assert site_jobs.unknown_batches(connection, []) == []
 
 
 def test_a_batch_whose_event_failed_is_not_sent_again_by_itself(inbox_of):
@@ -93,7 +93,7 @@ def test_a_batch_whose_event_failed_is_not_sent_again_by_itself(inbox_of):
     for site, batch in ((4711, "8"), (1007, "9")):
         assert inbox_of.fire("dws_completed", site_id=site, payload={"batch_id": batch}).status == "failed"
     with inbox_of.engine.connect() as connection:
-        assert inbox.unknown_batches(connection, [(4711, "8", FINISHED), (1007, "9", FINISHED)]) == []
+        assert site_jobs.unknown_batches(connection, [(4711, "8", FINISHED), (1007, "9", FINISHED)]) == []
 
 
 def test_when_a_batch_finished_is_the_warehouses_to_say_not_the_senders(inbox_of):
@@ -103,7 +103,7 @@ def test_when_a_batch_finished_is_the_warehouses_to_say_not_the_senders(inbox_of
     made_up = inbox_of.fire("dws_completed", payload={"batch_id": "x", "batch_finished": "nonsense"})
     assert made_up.payload == {"batch_id": "x"}
     with inbox_of.engine.connect() as connection:
-        assert inbox.unknown_batches(connection, [(1001, "8", FINISHED), (1001, "x", FINISHED)]) == [1]
+        assert site_jobs.unknown_batches(connection, [(1001, "8", FINISHED), (1001, "x", FINISHED)]) == [1]
 
 
 def test_a_prewarm_is_an_event_for_each_active_site_and_says_which(inbox_of):

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ai_assets.store import claims, inbox
+from ai_assets.store.trigger_jobs import TriggerJob
 
 FIRE = text("select biz.fire_ai_event(:event, 1001, 5, cast(:payload as jsonb), :forced)")
 
@@ -93,7 +94,7 @@ def test_two_prewarms_at_once_give_each_site_one_job(inbox_of):
 
 @pytest.mark.parametrize("outcome", ["commit", "rollback"])
 def test_an_event_beside_an_unfinished_transaction_waits_for_how_that_one_ends(inbox_of, outcome):
-    def beside() -> inbox.TriggerJob:
+    def beside() -> TriggerJob:
         with inbox_of.engine.begin() as connection:
             connection.execute(text("set local application_name = 'beside'"))
             job_id = inbox.fire(connection, "consumption", site_id=1001, member_id=5)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from ai_assets.store import claims, inbox
+from ai_assets.store import claims, inbox, site_jobs
 from ai_assets.store.payloads import readable, sendable
+from ai_assets.store.trigger_jobs import TriggerJob
 
 BEFORE_CHRIST = "0001-01-01T00:00:00+14:00"
 
@@ -207,7 +208,7 @@ def insert(inbox_of, event: str, *, status: str = "pending", members: bool = Tru
         )
 
 
-def check(jobs: list[inbox.TriggerJob]) -> None:
+def check(jobs: list[TriggerJob]) -> None:
     jobs = sorted(jobs, key=lambda job: job.id)
     assert [job.payload for job in jobs] == [*(read for _day, _payload, read in BAD_ROWS), {"good": 1}]
     days = [date(2026, 8, 18) if day == "2026-08-18" else None for day, _payload, _read in BAD_ROWS]
@@ -233,14 +234,14 @@ def test_rows_that_cannot_be_read_are_taken_over_with_the_others(inbox_of):
 def test_rows_that_cannot_be_read_stop_no_tick_of_the_sites_sensor(inbox_of):
     insert(inbox_of, "dws_completed", members=False)
     with inbox_of.engine.begin() as connection:
-        due = inbox.due_site_jobs(connection)
+        due = site_jobs.due_site_jobs(connection)
         check(due)
         check([job for job in (inbox.job(connection, one.id) for one in due) if job])
     claimed = [inbox_of.claim(job.id) for job in due]
     check([job for job in claimed if job])
     inbox_of.run("update biz.ai_trigger_jobs set lease_until = now() - interval '1 s'")
     with inbox_of.engine.begin() as connection:
-        check(inbox.lost_site_jobs(connection))
+        check(site_jobs.lost_site_jobs(connection))
 
 
 def test_a_row_whose_batch_finished_at_no_time_is_no_known_batch(inbox_of):
@@ -249,7 +250,7 @@ def test_a_row_whose_batch_finished_at_no_time_is_no_known_batch(inbox_of):
         """values ('dws_completed', 1001, '{"batch_id": "7", "batch_finished": "yesterday"}')"""
     )
     with inbox_of.engine.begin() as connection:
-        assert inbox.unknown_batches(connection, [(1001, "7", None)]) == [0]
+        assert site_jobs.unknown_batches(connection, [(1001, "7", None)]) == [0]
 
 
 def test_a_business_date_is_read_the_same_in_any_session(inbox_of):

@@ -9,29 +9,29 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ai_assets.store import inbox
+from ai_assets.store import inbox, site_jobs
 
 
 def give_back(inbox_of, job, **how):
     with inbox_of.engine.begin() as connection:
-        return inbox.give_back(
+        return site_jobs.give_back(
             connection, job, **{"attempts": job.attempts, "max_attempts": 3, "error": "lost", **how}
         )
 
 
 def due(inbox_of) -> list[int]:
     with inbox_of.engine.connect() as connection:
-        return [job.id for job in inbox.due_site_jobs(connection)]
+        return [job.id for job in site_jobs.due_site_jobs(connection)]
 
 
 def lost(inbox_of) -> list[int]:
     with inbox_of.engine.connect() as connection:
-        return [job.id for job in inbox.lost_site_jobs(connection)]
+        return [job.id for job in site_jobs.lost_site_jobs(connection)]
 
 
 def heartbeat(inbox_of, job_id, owner="run:1") -> bool:
     with inbox_of.engine.begin() as connection:
-        return inbox.heartbeat(connection, job_id, owner=owner, lease_s=60.0)
+        return site_jobs.heartbeat(connection, job_id, owner=owner, lease_s=60.0)
 
 
 def test_a_job_is_claimed_run_and_ended_with_its_steps(inbox_of):
@@ -225,7 +225,7 @@ def test_only_a_job_that_nobody_works_on_is_ended_from_outside(inbox_of, state, 
     if state == "completed":
         inbox_of.finish(job.id)
     with inbox_of.engine.begin() as connection:
-        inbox.end(connection, job.id, status="failed", error="the run was cancelled")
+        site_jobs.end(connection, job.id, status="failed", error="the run was cancelled")
     after = inbox_of.job(job.id)
     assert (after.status, after.error_message) == (
         ("failed", "the run was cancelled") if ended else (state, None)

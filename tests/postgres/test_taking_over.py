@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import cache, claims, inbox, run_log, upkeep, workers
+from ai_assets.store import cache, claims, inbox, run_log, site_jobs, upkeep, workers
 from ai_assets.store.run_log import CallRecord
 
 
@@ -123,7 +123,7 @@ def test_a_sites_lost_job_is_left_to_those_who_look_after_site_runs(life):
     life.inbox.end_lease(site_job.id)
     life.inbox.end_lease(member_job.id)
     with life.engine.connect() as connection:
-        assert [job.id for job in inbox.lost_site_jobs(connection)] == [site_job.id]
+        assert [job.id for job in site_jobs.lost_site_jobs(connection)] == [site_job.id]
     assert [job.id for job in life.take_over()] == [member_job.id]
     assert life.inbox.job(site_job.id).status == "running"
 
