@@ -109,10 +109,14 @@ def test_a_persons_events_become_partitions_through_failures_kills_and_cancels(
     simulator.reset()
 
     # a worker that is killed: its run is ended by the sensor, its chain made again by the next
-    simulator.configure(app="app8", latency=8.0)
+    simulator.configure(app="app8", latency=20.0)
     third = fire(engine, "consumption", members[1])
     waiting.wait_for("App8 of the chain", lambda: simulator.calls("app8"), service)
-    assert ui.partitions("app8_consolidation").get(f"1001:{members[1]}") == "materializing"
+    waiting.wait_for(
+        "App8's cell in progress",
+        lambda: ui.partitions("app8_consolidation").get(f"1001:{members[1]}") == "materializing",
+        service,
+    )
     killed = job(engine, third)["run_id"]
     psutil.Process(waiting.process_of_run(dagster, killed)).kill()
     simulator.reset()
