@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         validation_alias="AI_SITE_DAILY_TOKENS",
         description="Tokens a day for each site; none: no limit",
     )
+    site_monthly_tokens: Tokens | None = Field(
+        None,
+        validation_alias="AI_SITE_MONTHLY_TOKENS",
+        description="Tokens a month for each site; none: no limit",
+    )
 
     breaker_window_s: float = Field(
         300.0,
@@ -169,6 +174,14 @@ class Settings(BaseSettings):
     )
     breaker_probes: int = Field(
         2, validation_alias="AI_BREAKER_PROBES", ge=1, le=100, description="Probes let through when half-open"
+    )
+
+    alert_window_s: float = Field(
+        300.0,
+        validation_alias="AI_ALERT_WINDOW_S",
+        ge=0,
+        le=86_400,
+        description="Seconds within which the same alert of a site, app and kind is one row that counts; 0: never",
     )
 
     lease_s: float = Field(

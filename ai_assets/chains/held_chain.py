@@ -112,6 +112,7 @@ class ChainRunner:
                 site_id=job.site_id,
                 app_type=None,
                 log_id=None,
+                window_s=self._runtime.guard.limits.alert_window_s,
             )
 
     def _give_back(self, chain: HeldChain, *, lost_attempt: bool) -> None:

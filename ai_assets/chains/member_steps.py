@@ -171,6 +171,7 @@ class MemberSteps:
                 site_id=self.about.site_id,
                 app_type=result.app,
                 log_id=result.run_log_id,
+                window_s=self._runtime.guard.limits.alert_window_s,
             )
             return replace(result, outcome=Outcome.FAILED, reason=reason, message=message)
         return replace(result, clues_set=found[1] if found else None)

@@ -111,8 +111,9 @@ class _Step:
         try:
             admitted = self.runtime.guard.admit(self.call, self.cancelled)
         except GuardRefusalError as refusal:
-            kind = refusal.refusal.partition(":")[0]
-            _alert(self.runtime, self.blank, kind, str(refusal), refusal.run_log_id)
+            if not refusal.refusal.startswith("budget_exceeded"):
+                # a budget raises its own alert, one a period and not one a call
+                _alert(self.runtime, self.blank, refusal.refusal, str(refusal), refusal.run_log_id)
             return replace(
                 self.blank,
                 outcome=Outcome.REFUSED,
@@ -352,4 +353,5 @@ def _alert(
         site_id=result.subject.site_id,
         app_type=result.app,
         log_id=log_id,
+        window_s=runtime.guard.limits.alert_window_s,
     )

@@ -239,7 +239,7 @@ class Worker:
         except (AiAssetsError, SQLAlchemyError) as error:
             logger.warning("lost jobs could not be looked for: %s", first_line(error))
             return
-        alert_dead(self._runtime.engine, taken)
+        alert_dead(self._runtime.engine, taken, window_s=self._runtime.guard.limits.alert_window_s)
 
     def _stop_chains(self) -> None:
         """Let chains go on for a moment, then hand back what is not at its end."""

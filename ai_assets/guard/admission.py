@@ -8,11 +8,11 @@ Order (behaviour.md, A step): target in flight → memo → circuit breaker → 
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -24,10 +24,12 @@ from ai_assets.store.engine import reachable
 _ADMIT = text(
     """
     select * from biz.ai_admit(:app, :site, :target, :member, :job, :trigger, :prompt, :hash, :forced, :batch,
-        :pending, :wait_s, :lease_s, cast(:limits as jsonb))
+        :pending, :turn, :ticket, :wait_s, :lease_s, cast(:limits as jsonb))
     """
 )
-_TAKE_PLACE = text("select biz.ai_take_place(:site, :batch, cast(:limits as jsonb))")
+_TAKE_PLACE = text(
+    "select wait_s, p_ticket as ticket from biz.ai_take_place(:site, :batch, :wait_s, cast(:limits as jsonb), :ticket)"
+)
 _SETTLE = text(
     """
     select * from biz.ai_settle(:lease, :effect, :reason, :tokens, :cooldown_s, cast(:apps as text[]),
@@ -35,10 +37,20 @@ _SETTLE = text(
     """
 )
 _HOLD = text("select id from biz.ai_leases where id = :id for update")
-_DROP_PENDING = text("delete from biz.ai_run_logs where id = :id and status = 'pending'")
+_LEAVE = text(
+    """
+    with gone as (delete from biz.ai_run_logs where id = :pending and status = 'pending')
+    select biz.ai_rate_leave(:site, :turn, :ticket)
+    """
+)
+
+_FOR_EVER = 9000  # a year that `infinity` is read as being after
 
 SINGLE_FLIGHT_POLL_S = 0.25
 """How often a second call for a target looks whether the first has ended."""
+
+LATE_S = 0.005
+"""A look that comes a moment early is one more round trip; one that comes late costs its place nothing."""
 
 
 class GuardRefusalError(AiAssetsError):
@@ -125,14 +137,12 @@ class Guard:
         apps: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float, threading.Event], bool] | None = None,
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.limits = limits
         self._engine = engine
         self._apps = apps
         self._clock = clock
         self._pause = pause or (lambda seconds, cancelled: cancelled.wait(seconds))
-        self._jitter = jitter
 
     def admit(self, call: Call, cancelled: threading.Event) -> Admission | Reuse:
         """Wait for the target to be free and for a turn in the rate; returns at once where neither is needed.
@@ -140,27 +150,26 @@ class Guard:
         Raises GuardRefusalError, AdmissionCancelledError, or DatabaseUnavailableError (fail closed).
         """
         patience_ends = self._clock() + self.limits.wait_s(batch=call.batch)
-        pending: int | None = None
+        waiting = _Waiting()
         while True:
-            row = self._ask(call, pending, max(0.0, patience_ends - self._clock()))
+            row = self._ask(call, waiting, max(0.0, patience_ends - self._clock()))
+            waiting = _Waiting(row["run_log_id"], row["turn_at"], row["ticket"])
             match row["verdict"]:
                 case "admitted":
                     return Admission(row["lease_id"], row["run_log_id"], row["estimate"])
                 case "reuse":
                     return Reuse(row["cache_id"])
                 case "refused":
-                    raise GuardRefusalError(row["reason"], row["run_log_id"], self._refusal(call, row))
+                    raise GuardRefusalError(row["reason"], row["run_log_id"], _refusal(call, row))
                 case "again":
                     continue
                 case "wait":
-                    pending = row["run_log_id"]
-                    # waiters of one site would all wake at the same instant
-                    seconds = row["retry_after_s"] + 0.05 * self._jitter()
+                    seconds = row["retry_after_s"] + LATE_S
                 case _:
-                    seconds = min(SINGLE_FLIGHT_POLL_S, row["retry_after_s"] + 0.01)
+                    seconds = min(SINGLE_FLIGHT_POLL_S, row["retry_after_s"] + LATE_S)
             began = self._clock()
             if self._pause(seconds, cancelled):
-                self._drop(pending)
+                self._leave(call, waiting)
                 raise AdmissionCancelledError
             if row["verdict"] == "in_flight":
                 # waiting for another call of the target is not waiting for a turn in the rate
@@ -169,24 +178,32 @@ class Guard:
     def take_place(self, call: Call, remaining_s: float, cancelled: threading.Event) -> None:
         """A place in the rate for one more HTTP attempt of an admitted call, within `remaining_s`.
 
-        Raises NoPlaceError where none comes free in time, AdmissionCancelledError, DatabaseUnavailableError.
+        It goes before calls that are not admitted yet. Raises NoPlaceError where none comes free in time,
+        AdmissionCancelledError, DatabaseUnavailableError.
         """
         ends = self._clock() + remaining_s
+        ticket: int | None = None
         while True:
+            patience_s = max(0.0, ends - self._clock())
+            asked = {
+                "site": call.site_id,
+                "batch": call.batch,
+                "wait_s": patience_s,
+                "limits": self._limits(call),
+                "ticket": ticket,
+            }
             with reachable("a place for a retry"), self._autocommit() as connection:
-                wait_s = float(
-                    connection.execute(
-                        _TAKE_PLACE, {"site": call.site_id, "batch": call.batch, "limits": self._limits(call)}
-                    ).scalar_one()
-                )
-            if wait_s == 0:
+                row = connection.execute(_TAKE_PLACE, asked).mappings().one()
+            ticket = row["ticket"]
+            if row["wait_s"] == 0:
                 return
-            if wait_s > ends - self._clock():
+            if row["wait_s"] > patience_s:
                 raise NoPlaceError(
                     f"rate_limited: no place in the rate of site {call.site_id} for another attempt of "
                     f"{call.app} ({call.target_id}) within its time (AI_RATE_PER_MINUTE)"
                 )
-            if self._pause(wait_s + 0.05 * self._jitter(), cancelled):
+            if self._pause(row["wait_s"] + LATE_S, cancelled):
+                # its ticket stops counting by itself
                 raise AdmissionCancelledError
 
     def holds(self, connection: Connection, admission: Admission) -> bool:
@@ -225,7 +242,7 @@ class Guard:
         )
         return Settlement(row["settled"], row["charged"] or 0, tuple(row["opened"] or ()))
 
-    def _ask(self, call: Call, pending: int | None, wait_s: float) -> dict[str, Any]:
+    def _ask(self, call: Call, waiting: _Waiting, wait_s: float) -> dict[str, Any]:
         parameters = {
             "app": call.app,
             "site": call.site_id,
@@ -237,7 +254,9 @@ class Guard:
             "hash": call.prompt_hash,
             "forced": call.forced,
             "batch": call.batch,
-            "pending": pending,
+            "pending": waiting.run_log_id,
+            "turn": waiting.turn_at,
+            "ticket": waiting.ticket,
             "wait_s": wait_s,
             "lease_s": call.lease_s,
             "limits": self._limits(call),
@@ -252,25 +271,48 @@ class Guard:
         # one statement, one transaction, one round trip
         return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    def _drop(self, pending: int | None) -> None:
-        if pending is not None:
-            with reachable("giving a turn back"), self._autocommit() as connection:
-                connection.execute(_DROP_PENDING, {"id": pending})
+    def _leave(self, call: Call, waiting: _Waiting) -> None:
+        if waiting.run_log_id is None and waiting.ticket is None:
+            return
+        parameters = {
+            "pending": waiting.run_log_id,
+            "site": call.site_id,
+            "turn": waiting.turn_at,
+            "ticket": waiting.ticket,
+        }
+        with reachable("giving a turn back"), self._autocommit() as connection:
+            connection.execute(_LEAVE, parameters)
 
-    def _refusal(self, call: Call, row: dict[str, Any]) -> str:
-        where = f"{call.app} of site {call.site_id} ({call.target_id})"
-        match row["reason"]:
-            case "circuit_open":
-                return (
-                    f"circuit_open: {where} was not called, its app failed too often; see `ai-assets status`"
-                )
-            case "rate_limited":
-                return (
-                    f"rate_limited: {where} found no free place in the rate; the next comes in "
-                    f"{row['retry_after_s']:.0f} s, more than it may wait (AI_RATE_PER_MINUTE)"
-                )
-            case reason:
-                return (
-                    f"{reason}: {where} would need {row['estimate']:,} tokens, more than the budget has left "
-                    "(AI_DAILY_TOKENS, AI_MONTHLY_TOKENS, AI_SITE_DAILY_TOKENS)"
-                )
+
+@dataclass(frozen=True)
+class _Waiting:
+    """What a waiting call holds: its row in the run log, its turn and its ticket in the site's queue."""
+
+    run_log_id: int | None = None
+    turn_at: datetime | None = None
+    ticket: int | None = None
+
+
+def _refusal(call: Call, row: Mapping[str, Any]) -> str:
+    where = f"{call.app} of site {call.site_id} ({call.target_id})"
+    reason = row["reason"]
+    if reason == "circuit_open":
+        return f"circuit_open: {where} was not called: {_breaker(row)}"
+    if reason == "rate_limited":
+        seconds = f"the next comes in {row['retry_after_s']:.0f} s, more than it may wait"
+        if row["until"] is not None:
+            return f"rate_limited: {where}: DashScope throttles this app; {seconds}"
+        return f"rate_limited: {where} found no free place in the rate; {seconds} (AI_RATE_PER_MINUTE)"
+    return (
+        f"{reason}: {where} may need {row['estimate']:,} tokens, more than the budget has left "
+        "(AI_DAILY_TOKENS, AI_MONTHLY_TOKENS, AI_SITE_DAILY_TOKENS, AI_SITE_MONTHLY_TOKENS)"
+    )
+
+
+def _breaker(row: Mapping[str, Any]) -> str:
+    why = row["why"] or "its app failed too often"
+    if row["until"] is None or row["until"].year > _FOR_EVER:
+        until = "until it is closed (`ai-assets guard close`)" if row["until"] else "probes are under way"
+    else:
+        until = f"until {row['until']:%Y-%m-%d %H:%M:%S} UTC, then probes"
+    return f"its breaker is open ({why}), {until}"

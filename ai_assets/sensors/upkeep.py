@@ -43,9 +43,10 @@ def end_cancelled(engine: Engine, job: TriggerJob) -> None:
 
 def lose_attempt(engine: Engine, job: TriggerJob, attempt: int) -> None:
     """Count a lost attempt; the last one makes the job dead, with an alert."""
+    settings = load_settings()
     with engine.begin() as connection:
         status = site_jobs.give_back(
-            connection, job, attempts=attempt, max_attempts=load_settings().max_attempts, error=LOST
+            connection, job, attempts=attempt, max_attempts=settings.max_attempts, error=LOST
         )
     if status == "dead":
         raise_alert(
@@ -55,6 +56,7 @@ def lose_attempt(engine: Engine, job: TriggerJob, attempt: int) -> None:
             site_id=job.site_id,
             app_type=None,
             log_id=None,
+            window_s=settings.alert_window_s,
         )
 
 

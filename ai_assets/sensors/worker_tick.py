@@ -63,10 +63,11 @@ def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
 
 def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
     """End the runs that killed workers left, and give their chains another attempt or give them up."""
+    settings = load_settings()
     with engine.begin() as connection:
-        taken = claims.take_over_lost(connection, max_attempts=load_settings().max_attempts)
+        taken = claims.take_over_lost(connection, max_attempts=settings.max_attempts)
         gone = workers.lost(connection)
-    alert_dead(engine, taken)
+    alert_dead(engine, taken, window_s=settings.alert_window_s)
     for worker in gone:
         run = instance.get_run_by_id(worker.run_id) if worker.run_id else None
         if run is not None and not run.is_finished:

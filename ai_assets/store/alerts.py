@@ -19,12 +19,10 @@ logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 200
 
-_RAISE = text(
-    """
-    insert into biz.ai_alerts (site_id, app_type, alert_type, message, log_id)
-    values (:site, :app, :type, :message, :log)
-    """
-)
+_RAISE = text("select biz.ai_raise_alert(:site, :app, :type, :message, :log, :window_s)")
+
+WINDOW_S = 300.0
+"""The default of AI_ALERT_WINDOW_S."""
 
 
 def raise_alert(
@@ -35,14 +33,19 @@ def raise_alert(
     site_id: int | None,
     app_type: str | None,
     log_id: int | None,
+    window_s: float = WINDOW_S,
 ) -> None:
-    """Record an alert. Trouble with it is logged and never fails the caller (behaviour.md, A step)."""
+    """Record an alert, or count it on the row of the same site, app and kind of less than `window_s` ago.
+
+    Trouble with it is logged and never fails the caller (behaviour.md, A step).
+    """
     parameters = {
         "site": site_id,
         "app": app_type,
         "type": alert_type,
         "message": (storable(message) or "")[:MESSAGE_LIMIT],
         "log": log_id,
+        "window_s": window_s,
     }
     try:
         with engine.begin() as connection:
@@ -57,7 +60,7 @@ def raise_alert(
         )
 
 
-def alert_dead(engine: Engine, jobs: Iterable[TriggerJob]) -> None:
+def alert_dead(engine: Engine, jobs: Iterable[TriggerJob], *, window_s: float = WINDOW_S) -> None:
     """Raise an alert for each of these jobs that was given up."""
     for job in jobs:
         if job.status == "dead":
@@ -68,4 +71,5 @@ def alert_dead(engine: Engine, jobs: Iterable[TriggerJob]) -> None:
                 site_id=job.site_id,
                 app_type=None,
                 log_id=None,
+                window_s=window_s,
             )

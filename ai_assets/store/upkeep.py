@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, text
 
-_REAP_ONE = text("select biz.ai_reap_one()")
+_REAP = text("select biz.ai_reap_expired()")
 _SWEEPS = {
     "abandoned waits": text(
         # longer than any admission may wait: whoever waited is gone
@@ -26,6 +26,9 @@ _SWEEPS = {
     "old budget rows": text(
         "delete from biz.ai_budgets where updated_at < clock_timestamp() - interval '400 days'"
     ),
+    "abandoned turns": text(
+        "delete from biz.ai_rate_queue where looks_at < clock_timestamp() - interval '1 day'"
+    ),
     "gone workers": text(
         "delete from biz.ai_workers where heartbeat_at < clock_timestamp() - interval '1 day'"
     ),
@@ -33,13 +36,14 @@ _SWEEPS = {
 
 
 def sweep(engine: Engine) -> dict[str, int]:
-    """Settle dead leases one by one, then delete what no longer matters; returns how many of each."""
+    """Settle dead leases, then delete what no longer matters; returns how many of each."""
     swept = {"dead leases": 0}
     while True:
         with engine.begin() as connection:
-            if not connection.execute(_REAP_ONE).scalar_one():
-                break
-        swept["dead leases"] += 1
+            reaped = connection.execute(_REAP).scalar_one()
+        if not reaped:
+            break
+        swept["dead leases"] += reaped
     for what, statement in _SWEEPS.items():
         with engine.begin() as connection:
             swept[what] = connection.execute(statement).rowcount

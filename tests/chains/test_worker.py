@@ -50,7 +50,7 @@ def test_a_worker_counts_every_failed_step_and_keeps_the_last_ones(
     members = [m for (m,) in events.rows("select member_id from biz.members where site_id = 1001 limit 60")]
     for member in members:
         events.fire("task_assigned", member=member, assistant_id=7)
-    summary = events.work(make_runtime(breaker_min_calls=100_000))
+    summary = events.work(make_runtime(breaker_min_calls=10_000))
     assert summary.reasons == {"app5_tactics server_error": 60}
     assert summary.failed_steps == 60
     assert len(summary.failures) == 50

@@ -27,12 +27,14 @@ OPEN_LIMITS = GuardLimits(
     daily_tokens=None,
     monthly_tokens=None,
     site_daily_tokens=None,
+    site_monthly_tokens=None,
     breaker_window_s=300.0,
     breaker_min_calls=4,
     breaker_failure_share=0.5,
     breaker_open_s=60.0,
     breaker_open_max_s=900.0,
     breaker_probes=2,
+    alert_window_s=300.0,
 )
 """Limits that refuse nothing; a test narrows the ones it is about."""
 
@@ -186,6 +188,8 @@ class Bench(Database):
     def wait(self, target: str = "t", **call: Any) -> float:
         with pytest.raises(Waited) as waited:
             self.ask(target, **call)
+        # whoever asked has gone again
+        self.run("delete from biz.ai_rate_queue")
         return waited.value.seconds
 
     def settle(
@@ -232,6 +236,7 @@ class Bench(Database):
         with self.engine.begin() as connection:
             for statement in (
                 f"update biz.ai_rate_places set taken_at = taken_at - {ago}",
+                f"update biz.ai_rate_queue set looks_at = looks_at - {ago}",
                 f"update biz.ai_leases set admitted_at = admitted_at - {ago}, expires_at = expires_at - {ago}",
                 f"update biz.ai_breakers set open_until = open_until - {ago}, changed_at = changed_at - {ago}",
                 f"update biz.ai_breakers set cooldown_until = cooldown_until - {ago}",
@@ -255,7 +260,8 @@ class Bench(Database):
 EMPTY = text(
     """
     delete from biz.ai_leases; delete from biz.ai_breakers; delete from biz.ai_breaker_outcomes;
-    delete from biz.ai_rate_places; delete from biz.ai_rate_limits; delete from biz.ai_budgets;
+    delete from biz.ai_rate_places; delete from biz.ai_rate_limits; delete from biz.ai_rate_queue;
+    delete from biz.ai_breaker_changes; delete from biz.ai_budgets;
     delete from biz.ai_workers; delete from biz.ai_cache; delete from biz.ai_alerts; delete from biz.ai_run_logs;
     delete from biz.ai_trigger_jobs; delete from biz.sites; delete from dws.etl_batch
     """

@@ -22,7 +22,9 @@ class Site:
         )
 
     def taken(self, calls: int, *, seconds_ago: float, site: int = 1) -> None:
-        last = self.db.value("select coalesce(max(place), 0) from biz.ai_rate_places where site_id = :s", s=site)
+        last = self.db.value(
+            "select coalesce(max(place), 0) from biz.ai_rate_places where site_id = :s", s=site
+        )
         self.db.run(
             "insert into biz.ai_rate_places (site_id, place, taken_at) select :site, :last + n, "
             "clock_timestamp() - make_interval(secs => :ago) from generate_series(1, :calls) n",
@@ -76,4 +78,7 @@ def test_a_site_without_room_leaves_its_turn_to_the_others(site):
     site.waiting(10, site=2)
     site.taken(60, seconds_ago=1)
     assert site.claimed(60) == 10
-    assert site.db.value("select count(*) from biz.ai_trigger_jobs where status = 'running' and site_id = 2") == 10
+    assert (
+        site.db.value("select count(*) from biz.ai_trigger_jobs where status = 'running' and site_id = 2")
+        == 10
+    )

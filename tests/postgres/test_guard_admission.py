@@ -36,6 +36,7 @@ def test_an_admission_is_a_running_row_a_lease_a_place_and_a_reservation(bench):
     assert bench.count("biz.ai_rate_places") == 1
     assert bench.budgets() == {
         ("site:1", "day"): (0, 1600),
+        ("site:1", "month"): (0, 1600),
         ("all", "month"): (0, 1600),
         ("all", "day"): (0, 1600),
     }
@@ -219,7 +220,7 @@ def test_waiting_ends_in_a_refusal_when_patience_ends(bench):
         return False
 
     bench.pass_time(45)
-    guard = bench.guard(pause, clock=lambda: now[0], jitter=lambda: 0.0)
+    guard = bench.guard(pause, clock=lambda: now[0])
     with pytest.raises(GuardRefusalError, match="rate_limited"):
         guard.admit(bench.call("late"), threading.Event())
     assert pauses == [pytest.approx(15, abs=9)]
@@ -243,7 +244,7 @@ def test_waiting_for_another_call_of_the_target_does_not_use_up_the_patience_for
             bench.pass_time(11)
         return False
 
-    guard = bench.guard(pause, clock=lambda: now[0], jitter=lambda: 0.0)
+    guard = bench.guard(pause, clock=lambda: now[0])
     admission = guard.admit(bench.call("t"), threading.Event())
     assert verdicts == [0.25, pytest.approx(10, abs=9)]
     assert admission.run_log_id > holder.run_log_id

@@ -12,7 +12,7 @@ import pytest
 
 from ai_assets.guard.admission import Admission, GuardRefusalError
 
-DAY, MONTH, SITE_DAY = ("all", "day"), ("all", "month"), ("site:1", "day")
+DAY, MONTH, SITE_DAY, SITE_MONTH = ("all", "day"), ("all", "month"), ("site:1", "day"), ("site:1", "month")
 
 
 def test_before_the_first_success_the_estimate_is_the_prompts_characters_and_1500(bench):
@@ -42,11 +42,11 @@ def test_neither_failures_nor_estimates_teach_the_estimate(bench):
 
 def test_what_is_reserved_becomes_what_was_used_on_the_day_the_month_and_the_sites_day(bench):
     first, second = bench.admit("t"), bench.admit("u")
-    assert bench.budgets() == dict.fromkeys((DAY, MONTH, SITE_DAY), (0, 3200))
+    assert bench.budgets() == dict.fromkeys((DAY, MONTH, SITE_DAY, SITE_MONTH), (0, 3200))
     assert bench.settle(first, tokens=250).charged_tokens == 250
-    assert bench.budgets() == dict.fromkeys((DAY, MONTH, SITE_DAY), (250, 1600))
+    assert bench.budgets() == dict.fromkeys((DAY, MONTH, SITE_DAY, SITE_MONTH), (250, 1600))
     bench.settle(second, "counts", tokens=0)
-    assert bench.budgets() == dict.fromkeys((DAY, MONTH, SITE_DAY), (250, 0))
+    assert bench.budgets() == dict.fromkeys((DAY, MONTH, SITE_DAY, SITE_MONTH), (250, 0))
 
 
 def test_missing_usage_is_charged_at_the_estimate(bench):
@@ -68,7 +68,9 @@ def test_each_site_has_its_own_day_and_all_sites_share_the_day_and_the_month(ben
         DAY: (30, 0),
         MONTH: (30, 0),
         SITE_DAY: (10, 0),
+        SITE_MONTH: (10, 0),
         ("site:2", "day"): (20, 0),
+        ("site:2", "month"): (20, 0),
     }
     bench.limit(site_daily_tokens=1605)
     assert bench.refusal("u", site_id=1) == "budget_exceeded:site_day"
@@ -76,7 +78,15 @@ def test_each_site_has_its_own_day_and_all_sites_share_the_day_and_the_month(ben
     bench.admit("u", site_id=3)
 
 
-@pytest.mark.parametrize("limit", ["daily_tokens", "monthly_tokens", "site_daily_tokens"])
+WHICH = {
+    "daily_tokens": "day",
+    "monthly_tokens": "month",
+    "site_daily_tokens": "site_day",
+    "site_monthly_tokens": "site_month",
+}
+
+
+@pytest.mark.parametrize("limit", WHICH)
 def test_a_budget_can_be_used_to_its_last_token_and_not_one_more(bench, limit):
     bench.limit(**{limit: 3200})
     bench.admit("t")
@@ -126,14 +136,22 @@ def test_a_call_is_settled_on_the_day_that_it_was_reserved_on(bench):
     bench.run("update biz.ai_leases set day = 'day:2026-01-31', month = 'month:2026-01'")
     bench.run(
         "insert into biz.ai_budgets (scope, period, reserved) values ('all', 'day:2026-01-31', 1600), "
-        "('all', 'month:2026-01', 1600), ('site:1', 'day:2026-01-31', 1600)"
+        "('all', 'month:2026-01', 1600), ('site:1', 'day:2026-01-31', 1600), ('site:1', 'month:2026-01', 1600)"
     )
     bench.settle(admission, tokens=7)
     rows = bench.all("select used, reserved from biz.ai_budgets where period like '%2026-01%'")
-    assert rows == [{"used": 7, "reserved": 0}] * 3
+    assert rows == [{"used": 7, "reserved": 0}] * 4
 
 
-@pytest.mark.parametrize("limit", ["daily_tokens", "monthly_tokens", "site_daily_tokens"])
+WHICH = {
+    "daily_tokens": "day",
+    "monthly_tokens": "month",
+    "site_daily_tokens": "site_day",
+    "site_monthly_tokens": "site_month",
+}
+
+
+@pytest.mark.parametrize("limit", WHICH)
 def test_exactly_as_many_of_fifty_concurrent_callers_are_admitted_as_the_reservations_allow(bench, limit):
     bench.limit(**{limit: 1600 * 17 + 1599})
     start = threading.Barrier(30)
@@ -156,7 +174,6 @@ def test_exactly_as_many_of_fifty_concurrent_callers_are_admitted_as_the_reserva
     with ThreadPoolExecutor(30) as pool:
         results = [result for some in pool.map(caller, range(30)) for result in some]
     kinds = Counter("admitted" if isinstance(result, Admission) else result for result in results)
-    which = {"daily_tokens": "day", "monthly_tokens": "month", "site_daily_tokens": "site_day"}[limit]
-    assert kinds == {"admitted": 17, f"budget_exceeded:{which}": 33}
+    assert kinds == {"admitted": 17, f"budget_exceeded:{WHICH[limit]}": 33}
     assert bench.budgets()[DAY] == (0, 17 * 1600)
     assert bench.count("biz.ai_leases") == 17

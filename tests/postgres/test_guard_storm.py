@@ -91,5 +91,10 @@ def test_a_storm_of_calls_on_few_targets_sites_and_apps_deadlocks_never_and_lose
     charged = bench.value(
         "select sum(tokens_used) from biz.ai_run_logs where status in ('success', 'failed')"
     )
-    for budget in ("scope = 'all' and period like 'day%'", "period like 'month%'", "scope like 'site%'"):
+    for budget in (
+        "scope = 'all' and period like 'day%'",
+        "scope = 'all' and period like 'month%'",
+        "scope like 'site%' and period like 'month%'",
+        "scope like 'site%' and period like 'day%'",
+    ):
         assert bench.value(f"select sum(used) from biz.ai_budgets where {budget}") == charged

@@ -72,7 +72,8 @@ def listening(db) -> Iterator[Callable[..., Listener]]:
 
 
 def alert(engine: Engine, message: str = "x", site: int | None = 1001) -> None:
-    raise_alert(engine, "failed", message, site_id=site, app_type="app3_clue", log_id=5)
+    # each a row of its own: a repetition is not news
+    raise_alert(engine, "failed", message, site_id=site, app_type="app3_clue", log_id=5, window_s=0)
 
 
 def tell(engine: Engine, channel: str, payload: str) -> None:

@@ -184,7 +184,9 @@ def test_what_the_dead_attempt_had_in_flight_is_settled_as_unknown_at_its_estima
     assert log["finished_at"] is not None
     assert bench.budgets() == {
         ("site:1", "day"): (1600, 1600),
+        ("site:1", "month"): (1600, 1600),
         ("site:2", "day"): (0, 1600),
+        ("site:2", "month"): (0, 1600),
         ("all", "month"): (1600, 3200),
         ("all", "day"): (1600, 3200),
     }
@@ -204,7 +206,7 @@ def test_calls_of_several_sites_and_days_in_flight_are_all_settled(life, bench):
     assert len(life.take_over()) == 6
     assert bench.count("biz.ai_leases") == 0
     assert bench.value("select sum(used) from biz.ai_budgets where scope = 'all'") == 2 * 6 * 1600
-    assert bench.value("select sum(used) from biz.ai_budgets where scope <> 'all'") == 6 * 1600
+    assert bench.value("select sum(used) from biz.ai_budgets where scope <> 'all'") == 2 * 6 * 1600
     assert (
         bench.value("select used from biz.ai_budgets where scope = 'all' and period = 'day:2020-01-01'")
         == 3 * 1600
@@ -272,17 +274,17 @@ def test_taking_over_beside_calls_of_the_same_sites_never_ends_in_a_deadlock(lif
     assert bench.budgets()["all", "day"][0] == known
 
 
-def test_a_dead_lease_is_still_settled_by_the_next_comer_one_at_a_time(bench):
-    for number in range(3):
-        bench.admit(f"dead {number}", site_id=number)
+def test_dead_leases_are_settled_a_hundred_at_a_time(bench):
+    for number in range(103):
+        bench.admit(f"dead {number}", site_id=number % 3)
     bench.pass_time(186)
     with bench.engine.begin() as connection:
-        assert connection.execute(text("select biz.ai_reap_one()")).scalar_one() is True
-    assert bench.count("biz.ai_leases") == 2
-    assert upkeep.sweep(bench.engine)["dead leases"] == 2
+        assert connection.execute(text("select biz.ai_reap_expired()")).scalar_one() == 100
+    assert bench.count("biz.ai_leases") == 3
+    assert upkeep.sweep(bench.engine)["dead leases"] == 3
     with bench.engine.begin() as connection:
-        assert connection.execute(text("select biz.ai_reap_one()")).scalar_one() is False
-    assert bench.budgets()["all", "day"] == (3 * 1600, 0)
+        assert connection.execute(text("select biz.ai_reap_expired()")).scalar_one() == 0
+    assert bench.budgets()["all", "day"] == (103 * 1600, 0)
 
 
 def test_the_next_attempt_learns_what_the_earlier_ones_made_the_newest_of_each_step(life, bench):

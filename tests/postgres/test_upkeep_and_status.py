@@ -23,6 +23,7 @@ def test_a_sweep_of_nothing_says_so(db):
         "old breaker outcomes": 0,
         "old rate places": 0,
         "old budget rows": 0,
+        "abandoned turns": 0,
         "gone workers": 0,
     }
 
@@ -51,6 +52,7 @@ def test_a_sweep_settles_the_dead_and_removes_the_old_and_leaves_the_rest(bench)
         "old breaker outcomes": 1,
         "old rate places": 4,
         "old budget rows": 1,
+        "abandoned turns": 0,
         "gone workers": 1,
     }
     assert bench.all("select id from biz.ai_leases") == [{"id": live.lease_id}]
@@ -111,7 +113,7 @@ def test_the_status_of_a_busy_one_tells_every_part(bench, inbox_of):
         "all": (170, 70),
         "site:1": (170, 70),
     }
-    assert len(now["budgets"]) == 3
+    assert len(now["budgets"]) == 4
     assert [(row["app_type"], row["target_id"], row["reserved_tokens"]) for row in now["leases"]] == [
         ("app_a", "x", 70)
     ]
@@ -146,4 +148,4 @@ def test_yesterdays_calls_and_budgets_are_not_todays(bench):
     bench.run("update biz.ai_budgets set period = 'day:2020-01-01' where period like 'day:%'")
     now = stands(bench)
     assert now["today"] == []
-    assert [row["period"][:6] for row in now["budgets"]] == ["month:"]
+    assert [row["period"][:6] for row in now["budgets"]] == ["month:", "month:"]
