@@ -16,6 +16,8 @@ class AiAssetsError(Exception):
     """Something went wrong in ai_assets."""
 
     reason: ClassVar[str] = "error"
+    unsettled_attempts: int = 0
+    """Attempts of a call that may have been billed before it ended in this, and told no usage."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip())

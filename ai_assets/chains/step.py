@@ -8,16 +8,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ai_assets.apps.prompt import prompt_hash
+from ai_assets.chains.charging import account
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.runtime import LEASE_MARGIN_S, Runtime
+from ai_assets.chains.settling import until_written
 from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
-from ai_assets.dashscope.prices import cost_cny
 from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_answer
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.guard.admission import (
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from ai_assets.dashscope.client import Reply
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-
-SETTLE_RETRY_S = 0.5
 
 
 def run_step(runtime: Runtime, request: StepRequest, cancelled: threading.Event) -> StepResult:
@@ -187,7 +184,7 @@ class _Step:
     def _succeeded(
         self, blank: StepResult, admission: Admission, deadline: float, reply: Reply, reading: Reading
     ) -> StepResult:
-        record = self._record(admission, reply, status="success")
+        record = self._account(admission, reply, status="success")
         score = reading.answer.get("score")
         result = {**reading.answer, "_references": self.prompt.references}
         also_write = self.request.also_write
@@ -215,11 +212,11 @@ class _Step:
                     connection,
                     admission,
                     effect="passed",
-                    tokens=None if record.tokens_estimated else record.tokens_used,
+                    tokens=record.tokens_used,
                 )
                 return settlement, cache_id, clues_set
 
-        settlement, cache_id, clues_set = _until(deadline, self.cancelled, write)
+        settlement, cache_id, clues_set = until_written(deadline, self.cancelled, write)
         if not settlement.settled and not self._already_written(admission):
             return replace(
                 blank, reason="lease_lost", message="the answer came after its lease was taken over"
@@ -252,7 +249,7 @@ class _Step:
     ) -> StepResult:
         outcome = Outcome.TIMEOUT if isinstance(error, CallTimeoutError) else Outcome.FAILED
         reason = getattr(error, "reason", "error")
-        record = self._record(admission, reply, status=outcome.value, error=error)
+        record = self._account(admission, reply, status=outcome.value, error=error)
 
         def write() -> Settlement:
             with reachable("writing a failure"), self.runtime.engine.begin() as connection:
@@ -264,11 +261,11 @@ class _Step:
                     admission,
                     effect=effect,
                     reason=reason,
-                    tokens=None if record.tokens_estimated else record.tokens_used,
+                    tokens=record.tokens_used,
                     cooldown_s=getattr(error, "retry_after_s", None),
                 )
 
-        settlement = _until(deadline, self.cancelled, write)
+        settlement = until_written(deadline, self.cancelled, write)
         if reason != "cancelled":
             _alert(self.runtime, blank, outcome.value, str(error), admission.run_log_id)
         blocked = effect in {"opens", "hard_stop"}
@@ -289,40 +286,11 @@ class _Step:
             tokens_estimated=record.tokens_estimated,
         )
 
-    def _record(
+    def _account(
         self, admission: Admission, reply: Reply | None, *, status: str, error: AiAssetsError | None = None
     ) -> CallRecord:
-        """The run log's row: usage as the app said it, else the estimate, marked."""
-        estimate = admission.reserved_tokens
-        dearest = cost_cny((("", estimate, 0),), self.runtime.prices)
-        if reply is not None:
-            known = reply.usage_known
-            return CallRecord(
-                status=status,
-                reason=getattr(error, "reason", None),
-                response_text=reply.text,
-                tokens_in=reply.tokens_in if known else None,
-                tokens_out=reply.tokens_out if known else None,
-                tokens_used=reply.tokens_in + reply.tokens_out if known else estimate,
-                tokens_estimated=not known,
-                cost_cny=cost_cny(reply.usage_by_model, self.runtime.prices) if known else dearest,
-                latency_ms=reply.latency_ms,
-                session_id=reply.session_id,
-                request_id=reply.request_id,
-            )
-        usage: tuple[int, int] | None = getattr(error, "usage_tokens", None)
-        billed = getattr(error, "may_be_billed", False) and usage is None
-        tokens_in, tokens_out = usage or (None, None)
-        return CallRecord(
-            status=status,
-            reason=getattr(error, "reason", None),
-            response_text=str(error) if error else None,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            tokens_used=estimate if billed else sum(usage or (0, 0)),
-            tokens_estimated=billed,
-            cost_cny=dearest if billed else cost_cny((("", *(usage or (0, 0))),), self.runtime.prices),
-            request_id=getattr(error, "request_id", None) or None,
+        return account(
+            reply, error, status=status, estimate=admission.reserved_tokens, prices=self.runtime.prices
         )
 
     def _already_written(self, admission: Admission) -> bool:
@@ -330,17 +298,6 @@ class _Step:
         with reachable("reading the run log"), self.runtime.engine.connect() as connection:
             row = run_log.run_log(connection, admission.run_log_id)
         return row is not None and row["status"] == "success"
-
-
-def _until(deadline: float, cancelled: threading.Event, write: Callable[[], T]) -> T:
-    """Write as soon as Postgres is there, within the lease. Raises DatabaseUnavailableError after it."""
-    while True:
-        try:
-            return write()
-        except DatabaseUnavailableError:
-            if cancelled.is_set() or time.monotonic() + SETTLE_RETRY_S > deadline:
-                raise
-            time.sleep(SETTLE_RETRY_S)
 
 
 def _alert(

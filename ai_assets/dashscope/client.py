@@ -24,7 +24,7 @@ from ai_assets.dashscope.reply import Reply
 from ai_assets.dashscope.retrying import Backoff, RetryPlan
 from ai_assets.dashscope.transport import Limits, Transport
 from ai_assets.dashscope.wire import Answer, RawReply, read_reply, request_body
-from ai_assets.errors import ConfigurationError
+from ai_assets.errors import AiAssetsError, ConfigurationError
 
 __all__ = ["Backoff", "DashScopeClient", "Limits", "Reply"]
 
@@ -113,7 +113,11 @@ class DashScopeClient:
             before = outcome.reason
             self._pause(wait, cancelled)
             if before_attempt is not None and not (cancelled is not None and cancelled.is_set()):
-                before_attempt(number + 1, deadline - self._clock())
+                try:
+                    before_attempt(number + 1, deadline - self._clock())
+                except AiAssetsError as error:
+                    error.unsettled_attempts = unsettled
+                    raise
 
     def close(self) -> None:
         """End the calls under way (CallCancelledError) and close the connections. Twice does no harm."""

@@ -1,0 +1,54 @@
+"""What a call is charged: the run log's account of it, from the reply or the error that it ended in.
+
+Pure. Here: tokens and cost. Not here: writing them (`ai_assets.store.run_log`), the budgets (`ai_assets.guard`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ai_assets.dashscope.prices import cost_cny
+from ai_assets.store.run_log import CallRecord
+
+if TYPE_CHECKING:
+    from ai_assets.dashscope.reply import Reply
+    from ai_assets.errors import AiAssetsError
+
+Prices = Mapping[str, tuple[Decimal, Decimal]]
+
+
+def account(
+    reply: Reply | None, error: AiAssetsError | None, *, status: str, estimate: int, prices: Prices
+) -> CallRecord:
+    """The run log's row of a call that ended as `status`, with what it is charged (tokens, CNY).
+
+    Usage as the app told it. An attempt that may have been billed and told nothing, or nothing that can be true, is
+    charged `estimate` (tokens) at the dearest price, and the row is marked `tokens_estimated`.
+    """
+    used: tuple[int, int] | None
+    if reply is not None:
+        used = (reply.tokens_in, reply.tokens_out) if reply.usage_known else None
+        by_model = reply.usage_by_model
+        # the answer itself, where it told no usage, and the attempts before it
+        untold = (used is None) + reply.unsettled_attempts
+    else:
+        used = getattr(error, "usage_tokens", None)
+        by_model = (("", *used),) if used else ()
+        untold = error.unsettled_attempts if error is not None else 0
+    tokens_in, tokens_out = used or (None, None)
+    told = cost_cny(by_model, prices) if used else Decimal(0)
+    return CallRecord(
+        status=status,
+        reason=error.reason if error is not None else None,
+        response_text=reply.text if reply is not None else str(error) if error is not None else None,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        tokens_used=sum(used or ()) + untold * estimate,
+        tokens_estimated=untold > 0,
+        cost_cny=told + untold * cost_cny((("", estimate, 0),), prices),
+        latency_ms=reply.latency_ms if reply is not None else None,
+        session_id=reply.session_id if reply is not None else None,
+        request_id=reply.request_id if reply is not None else getattr(error, "request_id", None) or None,
+    )
