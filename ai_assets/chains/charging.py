@@ -20,12 +20,19 @@ Prices = Mapping[str, tuple[Decimal, Decimal]]
 
 
 def account(
-    reply: Reply | None, error: AiAssetsError | None, *, status: str, estimate: int, prices: Prices
+    reply: Reply | None,
+    error: AiAssetsError | None,
+    *,
+    status: str,
+    estimate: int,
+    prices: Prices,
+    latency_ms: int,
 ) -> CallRecord:
     """The run log's row of a call that ended as `status`, with what it is charged (tokens, CNY).
 
     Usage as the app told it. An attempt that may have been billed and told nothing, or nothing that can be true, is
-    charged `estimate` (tokens) at the dearest price, and the row is marked `tokens_estimated`.
+    charged `estimate` (tokens) at the dearest price, and the row is marked `tokens_estimated`. `latency_ms`: how long
+    a call took that gave no reply.
     """
     used: tuple[int, int] | None
     if reply is not None:
@@ -48,7 +55,7 @@ def account(
         tokens_used=sum(used or ()) + untold * estimate,
         tokens_estimated=untold > 0,
         cost_cny=told + untold * cost_cny((("", estimate, 0),), prices),
-        latency_ms=reply.latency_ms if reply is not None else None,
+        latency_ms=reply.latency_ms if reply is not None else latency_ms,
         session_id=reply.session_id if reply is not None else None,
         request_id=reply.request_id if reply is not None else getattr(error, "request_id", None) or None,
     )

@@ -11,6 +11,7 @@ and what its failure means (`transport`), deadlines (`client`).
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import socket
 import threading
@@ -23,7 +24,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class Attempt:
-    """One HTTP request. `reused`: on a pooled connection; `sent`: the server may have read it."""
+    """One HTTP request.
+
+    `reused`: on a pooled connection; `sent`: the server may have read it; `answered`: a byte of its answer came.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,6 +36,7 @@ class Attempt:
         self.aborted = False
         self.reused = False
         self.sent = False
+        self.answered = False
 
     def connected(self, sock: socket.socket) -> None:
         """A new connection is made. The handle is a duplicate, for TLS takes the original away."""
@@ -79,7 +84,18 @@ CURRENT: ContextVar[Attempt | None] = ContextVar("dashscope_attempt", default=No
 """The attempt that this thread is making: urllib3 leaves no other way to its connections."""
 
 
+class _Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        attempt = CURRENT.get()
+        # waits for the first byte, as the reading of the status line would
+        if attempt is not None and not attempt.answered and self.fp.peek(1):
+            attempt.answered = True
+        super().begin()
+
+
 class _HTTPConnection(HTTPConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         return _connected(super()._new_conn())
 
@@ -89,6 +105,8 @@ class _HTTPConnection(HTTPConnection):
 
 
 class _HTTPSConnection(HTTPSConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         return _connected(super()._new_conn())
 

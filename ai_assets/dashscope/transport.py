@@ -154,9 +154,8 @@ class Transport:
             return AnswerTimeoutError(f"nothing came from {self.base_url} for {self._limits.read_s:g} s")
         if isinstance(exc, urllib3.exceptions.DecodeError):
             return MalformedReplyError("the reply's content coding is broken")
-        stale = attempt.reused and (
-            lost or isinstance(root, http.client.RemoteDisconnected | ConnectionError)
-        )
+        dropped = lost or isinstance(root, http.client.RemoteDisconnected | ConnectionError)
+        stale = attempt.reused and not attempt.answered and dropped
         why = self._auth.hide(_said(root))
         error = ConnectionFailedError(
             f"{'lost the connection to' if attempt.sent else 'no connection to'} {self.base_url}: {why}",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -132,3 +136,66 @@ def events(venue_url: str) -> Iterator[Inbox]:
     engine = make_engine(venue_url)
     yield Inbox(engine)
     engine.dispose()
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"chains_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+step_bench = _load(Path(__file__).with_name("step_bench.py"))
+cutting_proxy = _load(Path(__file__).with_name("cutting_proxy.py"))
+raw_server = _load(Path(__file__).parents[1] / "dashscope" / "raw_server.py")
+
+
+@pytest.fixture
+def raw() -> ModuleType:
+    """The module `raw_server`."""
+    return raw_server
+
+
+@pytest.fixture
+def cutting() -> ModuleType:
+    """The module `cutting_proxy`."""
+    return cutting_proxy
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Any]]:
+    """`serve(handler)` → a running RawServer, closed after the test."""
+    servers: list[Any] = []
+
+    def start(handler: Any) -> Any:
+        servers.append(raw_server.RawServer(handler))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def bench(database_url: str, simulator: Simulator) -> Iterator[Any]:
+    """Steps without a venue, against the simulator unless a runtime is told otherwise."""
+    made = step_bench.StepBench(database_url, simulator.base_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench_on() -> Iterator[Callable[..., Any]]:
+    """`bench_on(database_url, base_url)` → the same on another database, closed after the test."""
+    benches: list[Any] = []
+
+    def make(url: str, base_url: str) -> Any:
+        benches.append(step_bench.StepBench(url, base_url))
+        return benches[-1]
+
+    yield make
+    for made in benches:
+        made.close()

@@ -1,0 +1,203 @@
+"""An admitted call: send it, read its answer, write how it ended. Whatever happens, its lease is settled or ends.
+
+Source: behaviour.md, "A step", 4 to 8. Not here: what comes before admission (`chains.step`), the transaction's own
+troubles (`chains.settling`), what a call is charged (`chains.charging`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from ai_assets.chains.alerting import alert
+from ai_assets.chains.charging import account
+from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
+from ai_assets.chains.settling import Ending, Written, write_ending
+from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
+from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_answer
+from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
+from ai_assets.store import cache
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ai_assets.chains.runtime import Runtime
+    from ai_assets.dashscope.client import Reply
+    from ai_assets.guard.admission import Admission, Call
+    from ai_assets.store.run_log import CallRecord
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class AdmittedCall:
+    """One call that the guard admitted; `make` once.
+
+    `blank` is what its result begins with. Times inside are monotonic seconds: the worker's clock decides nothing else.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        request: StepRequest,
+        call: Call,
+        admission: Admission,
+        blank: StepResult,
+        cancelled: threading.Event,
+    ) -> None:
+        self._runtime = runtime
+        self._request = request
+        self._call = call
+        self._admission = admission
+        self._blank = replace(blank, run_log_id=admission.run_log_id)
+        self._cancelled = cancelled
+        self._began = time.monotonic()
+
+    def make(self, app_id: str) -> StepResult:
+        """Call, read, write; never raises for what went wrong in it."""
+        reply: Reply | None = None
+        try:
+            reply = self._runtime.client.call(
+                app_id,
+                self._call.prompt,
+                deadline_s=self._runtime.step_timeout_s,
+                before_attempt=lambda _attempt, remaining: self._runtime.guard.take_place(
+                    self._call, remaining, self._cancelled
+                ),
+                cancelled=self._cancelled,
+            )
+            return self._succeeded(reply, read_answer(reply.text, self._request.app.answer))
+        except AiAssetsError as error:
+            return self._failed(error, reply)
+        except Exception as error:
+            # a defect must cost this step only, and be seen
+            logger.exception("%s %s: unexpected error in a call", self._call.app, self._call.target_id)
+            return self._failed(AiAssetsError(f"unexpected {type(error).__name__}: {error}"), reply)
+
+    def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
+        score = reading.answer.get("score")
+        result = {**reading.answer, "_references": self._blank.references}
+        also_write = self._request.also_write
+
+        def also(connection: Connection) -> tuple[int, int | None]:
+            cache_id = cache.write(
+                connection,
+                cache_type=self._call.cache_type,
+                site_id=self._call.site_id,
+                target_id=self._call.target_id,
+                result=result,
+                score=score if isinstance(score, int) else None,
+                triggered_by=self._request.trigger.triggered_by,
+                trigger_job_id=self._call.trigger_job_id,
+                run_log_id=self._admission.run_log_id,
+                prompt_hash=self._call.prompt_hash,
+            )
+            return cache_id, also_write(connection, result) if also_write is not None else None
+
+        record = self._account(reply, None, Outcome.SUCCESS)
+        try:
+            written = self._write(Ending(record, "passed"), also)
+        except DatabaseUnavailableError as error:
+            return self._unwritten(record, error)
+        if written is None:
+            return self._lost("the answer")
+        cache_id, clues_set = written.also
+        return replace(
+            self._charged(record, reply.attempts),
+            outcome=Outcome.SUCCESS,
+            cache_id=cache_id,
+            result=result,
+            reading=reading.how,
+            clues_set=clues_set,
+        )
+
+    def _failed(self, error: AiAssetsError, reply: Reply | None) -> StepResult:
+        outcome = Outcome.TIMEOUT if isinstance(error, CallTimeoutError) else Outcome.FAILED
+        record = self._account(reply, error, outcome)
+        effect = _effect(error)
+        try:
+            written = self._write(
+                Ending(record, effect, getattr(error, "retry_after_s", None)), lambda _connection: None
+            )
+        except DatabaseUnavailableError as unwritten:
+            return self._unwritten(record, unwritten)
+        if written is None:
+            return self._lost(f"the end of the call ({error})")
+        if error.reason != "cancelled":
+            self._alert(outcome.value, str(error))
+        for app in written.settlement.opened:
+            blocked = effect in {"opens", "hard_stop"}
+            self._alert(
+                "app_blocked" if blocked else "circuit_open", f"{app} is not called for now: {error}", app=app
+            )
+        attempts = reply.attempts if reply is not None else getattr(error, "attempts", 0)
+        return replace(
+            self._charged(record, attempts), outcome=outcome, reason=error.reason, message=str(error)
+        )
+
+    def _lost(self, what: str) -> StepResult:
+        message = f"{what} came after its lease was taken over"
+        self._alert("failed", message)
+        return replace(self._blank, reason="lease_lost", message=message)
+
+    def _unwritten(self, record: CallRecord, error: DatabaseUnavailableError) -> StepResult:
+        # no alert: there is nothing to write it to
+        left_s = max(0.0, self._began + self._call.lease_s - time.monotonic())
+        why = "before the run was cancelled" if self._cancelled.is_set() else "within its lease"
+        message = (
+            f"the call ended ({record.reason or record.status}), but that could not be written {why}: {error}; "
+            f"its lease ends by itself in {left_s:.0f} s, charged at its estimate"
+        )
+        logger.error("%s %s: %s", self._call.app, self._call.target_id, message)
+        return replace(self._blank, reason=error.reason, message=message)
+
+    def _account(self, reply: Reply | None, error: AiAssetsError | None, outcome: Outcome) -> CallRecord:
+        return account(
+            reply,
+            error,
+            status=outcome.value,
+            estimate=self._admission.reserved_tokens,
+            prices=self._runtime.prices,
+            latency_ms=round((time.monotonic() - self._began) * 1000),
+        )
+
+    def _charged(self, record: CallRecord, attempts: int) -> StepResult:
+        return replace(
+            self._blank,
+            tokens_in=record.tokens_in or 0,
+            tokens_out=record.tokens_out or 0,
+            tokens_used=record.tokens_used,
+            tokens_estimated=record.tokens_estimated,
+            cost_cny=record.cost_cny or Decimal(0),
+            latency_ms=record.latency_ms or 0,
+            attempts=attempts,
+        )
+
+    def _write(self, ending: Ending, also: Callable[[Connection], T]) -> Written[T] | None:
+        return write_ending(
+            self._runtime.engine,
+            self._runtime.guard,
+            self._admission,
+            ending,
+            also,
+            deadline=self._began + self._call.lease_s,
+            cancelled=self._cancelled,
+        )
+
+    def _alert(self, alert_type: str, message: str, *, app: str | None = None) -> None:
+        result = replace(self._blank, app=app) if app else self._blank
+        alert(self._runtime, result, alert_type, message, self._admission.run_log_id)
+
+
+def _effect(error: AiAssetsError) -> str:
+    """What a failure means for the guard."""
+    if isinstance(error, DashScopeError):
+        return error.effect.value
+    # an app that does not answer in its form is an app that fails; all else says nothing of it
+    return "counts" if isinstance(error, UnreadableAnswerError) else "neutral"
