@@ -1,7 +1,7 @@
 """Jobs: what can be run as a whole. Not here: when (schedules, sensors), assets."""
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetSelection,
@@ -15,6 +15,14 @@ from dagster import (
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.guard import GuardResource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from ai_assets.warehouse.sites import Site
 
 # the inbox retries, not Dagster: a failed cell ends its job's matter
 NO_RETRIES = {"dagster/max_retries": "0"}
@@ -44,8 +52,13 @@ assistant_insights = define_asset_job(
 
 
 @op(description="Send a dws_completed event for each active site, with its newest batch.")
-def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource) -> None:
-    """One event a site; what was made already is a duplicate and costs nothing. One site's trouble stops none."""
+def send_prewarm_events(
+    context: OpExecutionContext, database: DatabaseResource, guard: GuardResource
+) -> None:
+    """One event a site; what was made already is a duplicate and costs nothing. One site's trouble stops none.
+
+    Where the budgets do not suffice, it says so first, in the log and on the output.
+    """
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.store import inbox
     from ai_assets.store.engine import first_line, reachable
@@ -59,6 +72,9 @@ def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource)
             active = sites.active_sites(connection)
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
+    short = _shortfall(context, engine, guard, active)
+    for line in short:
+        context.log.warning(line)
     for site in active:
         try:
             with reachable("sending an event"), engine.begin() as connection:
@@ -71,10 +87,29 @@ def send_prewarm_events(context: OpExecutionContext, database: DatabaseResource)
         {
             "sites": MetadataValue.int(len(active)),
             "trigger jobs": MetadataValue.json({str(site): number for site, number in jobs.items()}),
+            "forecast": MetadataValue.md("\n".join(f"- {line}" for line in short) or "the budgets suffice"),
         }
     )
     if failures:
         raise Failure(f"no event for sites {failures}", allow_retries=False)
+
+
+def _shortfall(
+    context: OpExecutionContext, engine: "Engine", guard: GuardResource, sites: "Sequence[Site]"
+) -> list[str]:
+    """What an operator should know before these sites are made; a forecast that fails stops nothing."""
+    from ai_assets.chains.forecast_lines import shortfall
+    from ai_assets.guard.forecast import Terms
+    from ai_assets.settings import load_settings
+
+    try:
+        settings = load_settings()
+        terms = Terms.of(guard.limits(), settings.prices, settings.concurrency)
+        return shortfall(engine, guard.limits(), terms, sites)
+    except Exception as error:
+        # an unexpected one too: it is about words, and the events must go
+        context.log.exception("no forecast could be made")
+        return [f"no forecast could be made: {error}"]
 
 
 @job(

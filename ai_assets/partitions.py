@@ -97,6 +97,18 @@ def plan_blocks(existing: Sequence[str], site_ids: Iterable[int]) -> KeyChanges:
     return KeyChanges(tuple(remove), tuple(add))
 
 
+def plan_together(existing: Sequence[str], site_ids: Iterable[int]) -> KeyChanges:
+    """What to change so that these sites' blocks stand next to each other, and one range holds them all alone."""
+    sites = list(dict.fromkeys(site_ids))
+    of_site = _positions_by_site(existing)
+    positions = sorted(position for site_id in sites for position in of_site.get(str(site_id), []))
+    in_order = all(_is_block(existing, of_site.get(str(site_id), []), site_id) for site_id in sites)
+    if in_order and (not positions or positions[-1] - positions[0] == len(positions) - 1):
+        return KeyChanges((), ())
+    remove = tuple(existing[position] for position in positions)
+    return KeyChanges(remove, tuple(key for site_id in sites for key in block_of(site_id)))
+
+
 def after(existing: Sequence[str], changes: KeyChanges) -> list[str]:
     """The keys as they will stand when the changes are made."""
     removed = set(changes.remove)
@@ -127,10 +139,10 @@ def _is_block(keys: Sequence[str], positions: Sequence[int], site_id: int) -> bo
     )
 
 
-def range_tags(site_id: int) -> dict[str, str]:
-    """The tags of one run that makes all 72 cells of a site."""
+def range_tags(site_id: int, last_site_id: int | None = None) -> dict[str, str]:
+    """The tags of one run that makes all 72 cells of a site, or of all sites that stand from it to the last."""
     first = MultiPartitionKey({"area": area_key(site_id, AREAS[0]), "time": WINDOWS[0]})
-    last = MultiPartitionKey({"area": area_key(site_id, AREAS[-1]), "time": WINDOWS[-1]})
+    last = MultiPartitionKey({"area": area_key(last_site_id or site_id, AREAS[-1]), "time": WINDOWS[-1]})
     return {
         "dagster/asset_partition_range_start": str(first),
         "dagster/asset_partition_range_end": str(last),
@@ -139,7 +151,20 @@ def range_tags(site_id: int) -> dict[str, str]:
 
 def ensure_blocks(instance: DagsterInstance, site_ids: Iterable[int]) -> None:
     """Make the changes now. Materializations of keys that are removed and added again stay."""
-    changes = plan_blocks(instance.get_dynamic_partitions(AREA_PARTITIONS), site_ids)
+    _change(instance, plan_blocks(instance.get_dynamic_partitions(AREA_PARTITIONS), site_ids))
+
+
+def ensure_together(instance: DagsterInstance, site_ids: Sequence[int]) -> dict[str, str]:
+    """Have these sites' blocks stand next to each other now; returns the tags of one run that makes them all."""
+    keys = instance.get_dynamic_partitions(AREA_PARTITIONS)
+    changes = plan_together(keys, site_ids)
+    _change(instance, changes)
+    wanted = {area_key(site_id, AREAS[0]): site_id for site_id in site_ids}
+    standing = [wanted[key] for key in after(keys, changes) if key in wanted]
+    return range_tags(standing[0], standing[-1])
+
+
+def _change(instance: DagsterInstance, changes: KeyChanges) -> None:
     for key in changes.remove:
         instance.delete_dynamic_partition(AREA_PARTITIONS, key)
     if changes.add:

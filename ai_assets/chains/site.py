@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ai_assets.chains.cells import Cell
+from ai_assets.chains.cells import Cell, priority
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.side_by_side import side_by_side
@@ -73,6 +73,9 @@ def run_cells(
 ) -> StepsSummary:
     """Make the cells, at most `concurrency` at once; `on_result` is called in this thread as each ends.
 
+    They begin in the order of `priority`, whatever order they come in: a budget that runs out has then been spent on
+    what matters most.
+
     One cell's trouble never stops the others. Each has the step's time, all together that of their number
     plus CHAIN_MARGIN_S; what is not done by then fails with `chain_timeout`. If `on_result`, `on_tick` (called
     about once a second) or an interrupt raises, no cell begins any more, calls in flight are given up, and the
@@ -101,7 +104,7 @@ def run_cells(
             cancelled.set()
 
     side_by_side(
-        cells,
+        sorted(cells, key=priority),
         lambda cell, told: told(make(cell)),
         width=min(concurrency or runtime.concurrency, max(1, len(cells))),
         cancelled=cancelled,

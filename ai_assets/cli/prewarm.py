@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ai_assets.cli.context import Context
+from ai_assets.cli.forecast import held_to
+from ai_assets.cli.prewarm_progress import Progress
+from ai_assets.cli.sites import chosen_sites
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, JobDefinition
-    from rich.console import Console
 
     from ai_assets.chains.cells import Cell
     from ai_assets.chains.outcome import StepResult
@@ -69,35 +70,38 @@ def run_prewarm(
 ) -> list[SiteOutcome]:
     """Run each site's 72 cells in this process, one site after the other, with a progress bar on a terminal.
 
-    Raises InputError for a site that there is not, ConfigurationError where an app id or the key is missing:
-    before anything is spent.
+    Where the forecast is beyond what is left of a budget, it says so first and makes all sites in one run, so that
+    area `all` and the running windows of every site come before the rest of any. Raises InputError for a site that
+    there is not, ConfigurationError where an app id or the key is missing: before anything is spent.
     """
-    sites = _sites(context, site_ids)
+    engine = context.engine(2)
+    sites = chosen_sites(engine, site_ids)
     instance = context.dagster_instance()
     _require_apps(context)
+    from ai_assets.assets.trigger_job import SITE_TAG
+    from ai_assets.chains.forecast_lines import shortfall
     from ai_assets.definitions import build_definitions
-    from ai_assets.partitions import ensure_blocks
+    from ai_assets.partitions import ensure_blocks, ensure_together, range_tags
 
     ensure_blocks(instance, [site.site_id for site in sites])
+    short = shortfall(engine, *held_to(context.settings), sites, as_of=as_of, forced=forced)
+    engine.dispose()
+    for line in short:
+        click.echo(line, err=True)
+    if short:
+        click.echo("area all and the running windows are made before the others", err=True)
     job = build_definitions().resolve_job_def("site_insights")
-    with _Progress(len(sites) * 72, quiet=quiet) as progress:
-        return [_run_site(instance, job, site, as_of, forced, progress) for site in sites]
-
-
-def _sites(context: Context, site_ids: Sequence[int]) -> list[Site]:
-    from ai_assets.errors import InputError
-    from ai_assets.store.engine import reachable
-    from ai_assets.warehouse.sites import active_sites, find_site
-
-    with reachable("reading the sites"), context.engine(1).connect() as connection:
-        if site_ids:
-            return [find_site(connection, site_id) for site_id in dict.fromkeys(site_ids)]
-        sites = active_sites(connection)
-    if not sites:
-        raise InputError(
-            "there is no active site in biz.sites: load a sample with `ai-assets sample load venue`"
-        )
-    return sites
+    batches: list[tuple[list[Site], dict[str, str]]]
+    if short and len(sites) > 1:
+        batches = [(sites, ensure_together(instance, [site.site_id for site in sites]))]
+    else:
+        batches = [([site], {**range_tags(site.site_id), SITE_TAG: str(site.site_id)}) for site in sites]
+    with Progress(len(sites) * 72, quiet=quiet) as progress:
+        return [
+            outcome
+            for batch, tags in batches
+            for outcome in _run(instance, job, batch, tags, as_of, forced, progress)
+        ]
 
 
 def _require_apps(context: Context) -> None:
@@ -109,31 +113,33 @@ def _require_apps(context: Context) -> None:
         app.app_id(settings)
 
 
-def _run_site(
+def _run(
     instance: DagsterInstance,
     job: JobDefinition,
-    site: Site,
+    sites: Sequence[Site],
+    tags: Mapping[str, str],
     as_of: date | None,
     forced: bool,
-    progress: _Progress,
-) -> SiteOutcome:
-    from ai_assets.assets.trigger_job import SITE_TAG
+    progress: Progress,
+) -> list[SiteOutcome]:
+    """One run that makes all cells of these sites."""
     from ai_assets.chains.observer import observed
     from ai_assets.chains.summary import StepsSummary
-    from ai_assets.partitions import range_tags
 
-    outcome = SiteOutcome(site, StepsSummary())
-    progress.begin(site)
+    outcomes = {site.site_id: SiteOutcome(site, StepsSummary()) for site in sites}
+    progress.begin([f"{site.site_id} {site.name}" for site in sites])
+    whole = StepsSummary()
 
-    def follow(_cell: Cell, result: StepResult) -> None:
-        outcome.summary.add(result)
-        progress.step(outcome.summary)
+    def follow(cell: Cell, result: StepResult) -> None:
+        outcomes[cell.site_id].summary.add(result)
+        whole.add(result)
+        progress.step(whole)
 
     began = time.monotonic()
     with observed(follow):
         result = job.execute_in_process(
             instance=instance,
-            tags={**range_tags(site.site_id), SITE_TAG: str(site.site_id)},
+            tags=tags,
             run_config={
                 "ops": {
                     "app2_finance": {
@@ -144,11 +150,14 @@ def _run_site(
             },
             raise_on_error=False,
         )
-    outcome.summary.seconds = time.monotonic() - began
-    outcome.run_id = result.run_id
-    if not result.success and not outcome.summary.failures:
-        outcome.error = _failure(result)
-    return outcome
+    for outcome in outcomes.values():
+        summary = outcome.summary
+        summary.seconds = time.monotonic() - began
+        outcome.run_id = result.run_id
+        told = summary.outcomes.total()
+        if not result.success and not summary.failures and (told < 72 or not whole.failures):
+            outcome.error = _failure(result)
+    return list(outcomes.values())
 
 
 def _failure(result: Any) -> str:
@@ -158,57 +167,6 @@ def _failure(result: Any) -> str:
         if event.is_failure:
             return str(event.message)
     return "the run failed; see it in the Dagster UI"
-
-
-class _Progress:
-    """A bar on a terminal, a plain line a site elsewhere."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        # a duplicate: Dagster captures the process's own streams while a step runs
-        self._console = _console(os.dup(sys.stderr.fileno()))
-        self._bar = self._console.is_terminal and not quiet
-        self._lines = not self._console.is_terminal and not quiet
-        self._site = ""
-        self._done = 0
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not self._bar,
-        )
-        self._task = self._progress.add_task("prewarm", total=total)
-
-    def __enter__(self) -> _Progress:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._progress.stop()
-        self._console.file.close()
-
-    def begin(self, site: Site) -> None:
-        """A site's run begins."""
-        self._site = f"{site.site_id} {site.name}"
-        self._progress.update(self._task, description=self._site)
-        if self._lines:
-            self._console.print(f"{self._site}: making 72 insights", highlight=False)
-
-    def step(self, summary: StepsSummary) -> None:
-        """One more cell has ended."""
-        self._progress.advance(self._task)
-        done = summary.made + summary.reused + summary.failed
-        if self._lines and done % 24 == 0:
-            self._console.print(f"{self._site}: {done}/72 ({summary.sentence()})", highlight=False)
-
-
-def _console(descriptor: int) -> Console:
-    from rich.console import Console
-
-    return Console(file=os.fdopen(descriptor, "w", encoding="utf-8"), soft_wrap=True)
 
 
 def print_table(outcomes: Sequence[SiteOutcome]) -> None:

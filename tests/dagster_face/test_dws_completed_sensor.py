@@ -222,6 +222,31 @@ def test_every_day_each_active_site_gets_an_event_that_is_a_duplicate_where_the_
     ]
 
 
+def test_a_daily_prewarm_beyond_the_budget_says_so_and_sends_its_events_all_the_same(
+    venue_engine: Engine, make_definitions, fresh: DagsterInstance
+):
+    job = make_definitions().resolve_job_def("daily_prewarm")
+    tight = {"resources": {"guard": {"config": {"daily_tokens": 50_000}}}}
+    result = job.execute_in_process(instance=fresh, run_config=tight)
+    assert result.success
+    (sent,) = [event for event in result.all_events if event.event_type_value == "STEP_OUTPUT"]
+    told = sent.event_specific_data.metadata["forecast"].value
+    assert "of 144 calls fit into the 50,000 tokens that are left" in told
+    assert len(rows(venue_engine, "select 1 from biz.ai_trigger_jobs where status = 'pending'")) == 2
+
+
+def test_a_forecast_that_fails_stops_no_daily_event(
+    venue_engine: Engine, make_definitions, fresh: DagsterInstance
+):
+    execute(venue_engine, "drop table dws.finance_area_daily")
+    execute(venue_engine, "drop function biz.ai_budgets_of(bigint, text, text, jsonb)")
+    result = make_definitions().resolve_job_def("daily_prewarm").execute_in_process(instance=fresh)
+    assert result.success
+    (sent,) = [event for event in result.all_events if event.event_type_value == "STEP_OUTPUT"]
+    assert "no forecast could be made" in sent.event_specific_data.metadata["forecast"].value
+    assert len(rows(venue_engine, "select 1 from biz.ai_trigger_jobs where status = 'pending'")) == 2
+
+
 def test_housekeeping_settles_leases_of_the_dead(
     venue_engine: Engine, make_definitions, fresh: DagsterInstance
 ):
