@@ -14,6 +14,8 @@ from ai_assets.cli.database import db
 from ai_assets.cli.demo import demo, up
 from ai_assets.cli.env import env
 from ai_assets.cli.fire import fire
+from ai_assets.cli.forecast import forecast
+from ai_assets.cli.guard import guard
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.status import status
@@ -32,7 +34,22 @@ def cli(context: click.Context) -> None:
     context.obj = Context()
 
 
-for command in (db, sample, fire, prewarm, work, run_app, env, status, watch, simulate, up, demo):
+for command in (
+    db,
+    sample,
+    fire,
+    forecast,
+    prewarm,
+    work,
+    run_app,
+    guard,
+    env,
+    status,
+    watch,
+    simulate,
+    up,
+    demo,
+):
     cli.add_command(command)
 
 

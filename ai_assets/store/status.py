@@ -10,7 +10,9 @@ _PARTS = {
     "inbox": "select status, count(*) as jobs from biz.ai_trigger_jobs group by status order by status",
     "breakers": """
         select app_type, case when state = 'open' and open_until <= clock_timestamp() then 'half_open' else state end
-            as state, reason, open_until,
+            as state, reason,
+            -- none of an open one: until it is closed by hand
+            case when isfinite(open_until) then open_until end as open_until, relapses, changed_by,
             case when cooldown_until > clock_timestamp() then cooldown_until end as cooldown_until
         from biz.ai_breakers order by app_type
     """,

@@ -7,6 +7,7 @@ import json
 import pytest
 from sqlalchemy import create_engine, text
 
+from ai_assets.apps.catalog import CATALOG
 from ai_assets.simulator.server import Simulator
 
 
@@ -45,6 +46,46 @@ def test_prewarm_makes_72_cells_then_none_and_shows_them_in_dagster(
         "app2_finance": 16,
         "app2a_finance_area": 64,
     }
+
+
+def test_a_prewarm_beyond_the_budget_says_so_first_and_makes_what_matters_of_every_site(
+    ai_assets, simulator: Simulator, venue_environment
+):
+    # no key and no app id is needed to look
+    look = {entry.env: None for entry in CATALOG.values()}
+    wide = ai_assets("forecast", environment={**look, "DASHSCOPE_BASE_URL": None})
+    assert wide.returncode == 0, wide.stderr
+    assert "216" not in wide.stdout
+    assert "144" in wide.stdout
+    tight = {"AI_DAILY_TOKENS": "160000", "AI_CONCURRENCY": "1"}
+    told = ai_assets("forecast", "--json", environment={**look, **tight})
+    foretold = json.loads(told.stdout)
+    assert told.returncode == 1
+    assert (foretold["fits"], foretold["total"]["calls"], foretold["total"]["saved"]) == (False, 144, 0)
+    day = next(budget for budget in foretold["budgets"] if budget["budget"] == "day")
+    assert day["left"] == 160_000
+    assert 16 < day["calls_that_fit"] < 144
+    assert simulator.stats()["total"] == 0
+
+    prewarm = ai_assets("prewarm", "--json", environment=tight)
+    said = f"{day['calls_that_fit']} of 144 calls fit into the 160,000 tokens that are left"
+    assert prewarm.returncode == 1
+    assert said in lines(prewarm.stderr)[0]
+    assert "AI_DAILY_TOKENS" in lines(prewarm.stderr)[0]
+    outcomes = json.loads(prewarm.stdout)
+    assert {site["site_id"] for site in outcomes} == {1001, 1002}
+    assert abs(outcomes[0]["made"] - outcomes[1]["made"]) <= 1
+    assert {failure["reason"] for site in outcomes for failure in site["failures"]} == {"budget_exceeded:day"}
+    engine = create_engine(venue_environment["AI_DATABASE_URL"])
+    with engine.connect() as connection:
+        made = set(
+            connection.execute(text("select target_id || ' ' || site_id from biz.ai_cache_latest")).scalars()
+        )
+    engine.dispose()
+    whole = {key for key in made if "__all " in key}
+    running = {key for key in made - whole if key.startswith("this_")}
+    assert len(whole) == 16
+    assert len(running) == min(48, len(made) - 16) > 0
 
 
 def test_run_app_makes_a_new_answer_each_time_unless_told_to_reuse(ai_assets, simulator: Simulator):
@@ -175,6 +216,37 @@ def test_wrong_use_of_run_app_for_members_is_exit_code_2_and_nothing_is_called(
     assert simulator.stats()["total"] == 0
 
 
+# the guard by hand
+
+
+def test_an_operator_opens_an_app_and_closes_it_again_and_both_are_recorded(
+    ai_assets, simulator: Simulator, venue_environment
+):
+    opened = ai_assets("guard", "open", "app3", "--reason", "停用 for a test", "--by", "ann")
+    assert (opened.returncode, opened.stderr) == (0, "")
+    assert opened.stdout == "app3_clue: open, its calls are refused until it is closed\n"
+    shown = ai_assets("status", environment={"COLUMNS": "200"})
+    assert shown.returncode == 0, shown.stderr
+    assert "停用 for a test" in shown.stdout
+
+    refused = ai_assets("run-app", "app3", *MEMBER)
+    assert refused.returncode == 1
+    assert "circuit_open" in refused.stderr
+    assert "停用 for a test" in refused.stderr
+    assert simulator.stats()["total"] == 0
+
+    closed = ai_assets("guard", "close", "app3_clue", "--reason", "done", environment={"LOGNAME": "bob"})
+    assert closed.stdout == "app3_clue: closed, calls go through\n"
+    assert ai_assets("run-app", "app3", *MEMBER).returncode == 0
+    history = json.loads(ai_assets("guard", "history", "--json").stdout)
+    assert [(row["state_after"], row["reason"], row["changed_by"]) for row in history] == [
+        ("closed", "done", "bob"),
+        ("open", "停用 for a test", "ann"),
+    ]
+    (newest, _) = lines(ai_assets("guard", "history", "app3").stdout)
+    assert newest.endswith("app3_clue  open → closed  by bob: done")
+
+
 # wrong use of any command
 
 
@@ -183,6 +255,8 @@ def test_wrong_use_of_run_app_for_members_is_exit_code_2_and_nothing_is_called(
     [
         (["prewarm", "--site", "999"], "999"),
         (["prewarm", "--site", "1001", "--as-of", "2026-13-45"], "as-of"),
+        (["forecast", "--site", "999"], "999"),
+        (["forecast", "--as-of", "0001-01-01"], "as-of date"),
         (["run-app", "app9"], "app9"),
         (["run-app", "app2_finance", "--time", "this_week"], "site"),
         (["run-app", "app2_finance", "--site", "1001"], "time window"),
@@ -198,6 +272,11 @@ def test_wrong_use_of_run_app_for_members_is_exit_code_2_and_nothing_is_called(
             "attic",
         ),
         (["run-app", "app2_finance", "--site", "999", "--time", "this_week"], "999"),
+        (["guard", "open", "app9", "--reason", "x"], "app9"),
+        (["guard", "open", "app3", "--reason", " "], "--reason is empty"),
+        (["guard", "open", "app3"], "--reason"),
+        (["guard", "open", "app3", "--reason", "x", "--for", "soon"], "--for 'soon'"),
+        (["guard", "history", "app9"], "app9"),
         (["sample", "load", "films"], "films"),
         (["fire", "dws_completed", "--site", "1001", "--payload", "{"], "JSON"),
         (

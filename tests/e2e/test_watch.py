@@ -98,8 +98,8 @@ def watch(database_url: str) -> Iterator[Callable[..., Watch]]:
         watching.close()
 
 
-def alert(engine: Engine, message: str, site: int | None = 1001) -> None:
-    raise_alert(engine, "timeout", message, site_id=site, app_type="app3_clue", log_id=12)
+def alert(engine: Engine, message: str, site: int | None = 1001, kind: str = "timeout") -> None:
+    raise_alert(engine, kind, message, site_id=site, app_type="app3_clue", log_id=12)
 
 
 def cache_news(engine: Engine, target: str) -> None:
@@ -156,7 +156,8 @@ HOSTILE = "a\x1b[2Jb\nc\rd\x9be\u202ef\x07 字"
 def test_no_control_character_of_a_message_reaches_the_terminal(watch, engine, form):
     watching = watch(*form)
     alert(engine, HOSTILE)
-    alert(engine, "next")
+    # another kind: the same one would only be counted on the first
+    alert(engine, "next", kind="failed")
     first, second = watching.line(), watching.line()
     assert not set("\x1b\r\x9b\u202e\x07") & set(first)
     assert "next" in second

@@ -1,0 +1,160 @@
+"""`ai-assets guard`: an operator's hand on the circuit breakers, and their history."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ai_assets.apps.catalog import CATALOG
+from ai_assets.cli.context import Context
+from ai_assets.errors import InputError
+
+if TYPE_CHECKING:
+    from ai_assets.guard.breakers import Action, Breaker
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST_S = 366 * 86_400
+_REASON_LIMIT = 200
+
+apps_argument = click.argument("apps", nargs=-1, required=True, metavar="APP…|all")
+reason_option = click.option(
+    "--reason", required=True, help="Why; shown with each refusal and in the history."
+)
+by_option = click.option("--by", help="Who. Default: the user who runs this.")
+
+
+@click.group()
+def guard() -> None:
+    """Open, close or reset an app's circuit breaker, and see what changed it. Each change is recorded."""
+
+
+@guard.command("open")
+@apps_argument
+@reason_option
+@click.option(
+    "--for", "duration", metavar="30m", help="For so long, then probes. Default: until it is closed."
+)
+@by_option
+@click.pass_obj
+def open_(context: Context, apps: tuple[str, ...], reason: str, duration: str | None, by: str | None) -> None:
+    """Refuse every call of these apps, such as during a maintenance."""
+    from ai_assets.guard.breakers import Action
+
+    _set(context, apps, Action.OPEN, by, reason, seconds(duration) if duration is not None else None)
+
+
+@guard.command()
+@apps_argument
+@reason_option
+@by_option
+@click.pass_obj
+def close(context: Context, apps: tuple[str, ...], reason: str, by: str | None) -> None:
+    """Let calls through at once. If it opens again, it stays open as long as its relapses say."""
+    from ai_assets.guard.breakers import Action
+
+    _set(context, apps, Action.CLOSE, by, reason, None)
+
+
+@guard.command()
+@apps_argument
+@reason_option
+@by_option
+@click.pass_obj
+def reset(context: Context, apps: tuple[str, ...], reason: str, by: str | None) -> None:
+    """Close it as if the app had never failed: relapses and a cooldown of DashScope's are forgotten."""
+    from ai_assets.guard.breakers import Action
+
+    _set(context, apps, Action.RESET, by, reason, None)
+
+
+@guard.command()
+@click.argument("apps", nargs=-1, metavar="[APP…]")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_obj
+def history(context: Context, apps: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Show how breakers changed, newest first: from what to what, why, by whom."""
+    from ai_assets.guard.breakers import changes
+    from ai_assets.store.engine import reachable
+
+    wanted = app_names(apps or ("all",))
+    with reachable("reading the history"), context.engine(1).connect() as connection:
+        rows = changes(connection, wanted, limit)
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2, default=lambda moment: moment.isoformat()))
+        return
+    for row in rows:
+        click.echo(_change(row))
+    if not rows:
+        click.echo("no breaker has changed yet", err=True)
+
+
+def app_names(named: Sequence[str]) -> list[str]:
+    """Full names of the apps named (`app2a` and `app2a_finance_area` are the same), each once; `all` is every one.
+
+    Raises InputError for one that there is not.
+    """
+    by_name = {alias: entry.name for entry in CATALOG.values() for alias in (entry.name, entry.alias)}
+    if "all" in named:
+        return list(CATALOG)
+    if unknown := [name for name in named if name not in by_name]:
+        raise InputError(f"there is no app {', '.join(unknown)}; there are {', '.join(CATALOG)}, or all")
+    return list(dict.fromkeys(by_name[name] for name in named))
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a duration such as 90, 90s, 30m, 2h or 1d. Raises InputError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", duration.strip(), re.ASCII)
+    value = float(found[1]) * _UNITS[found[2] or "s"] if found else math.nan
+    if not 0 < value <= _LONGEST_S:
+        raise InputError(
+            f"--for {duration!r} is not a duration of at most 366 days, such as 90s, 30m, 2h or 1d"
+        )
+    return value
+
+
+def _set(
+    context: Context, apps: Sequence[str], action: Action, by: str | None, reason: str, for_s: float | None
+) -> None:
+    from ai_assets.guard.breakers import set_breakers
+    from ai_assets.store.texts import storable
+
+    names = app_names(apps)
+    why = (storable(reason) or "").strip()[:_REASON_LIMIT]
+    if not why:
+        raise InputError("--reason is empty: say why, others will read it")
+    who = (storable(by) or "").strip()[:_REASON_LIMIT] or _user()
+    for breaker in set_breakers(context.engine(1), names, action, by=who, reason=why, seconds=for_s):
+        click.echo(_told(breaker))
+
+
+def _user() -> str:
+    """Who typed it, also behind sudo and where the user has no entry in the password database."""
+    names = (os.environ.get(name) for name in ("SUDO_USER", "LOGNAME", "USER"))
+    return next(filter(None, names), f"uid {os.getuid()}")
+
+
+def _told(breaker: Breaker) -> str:
+    if breaker.state != "open":
+        return f"{breaker.app}: closed, calls go through"
+    until = "until it is closed"
+    if breaker.open_until is not None:
+        until = f"until {breaker.open_until.astimezone():%Y-%m-%d %H:%M:%S}, then probes"
+    return f"{breaker.app}: open, its calls are refused {until}"
+
+
+def _change(row: dict[str, Any]) -> str:
+    until = f" until {row['open_until'].astimezone():%Y-%m-%d %H:%M:%S}" if row["open_until"] else ""
+    why = f": {row['reason']}" if row["reason"] else ""
+    return (
+        f"{row['at'].astimezone():%Y-%m-%d %H:%M:%S}  {row['app']}  {row['state_before']} → {row['state_after']}"
+        f"{until}  by {row['changed_by']}{why}"
+    )
