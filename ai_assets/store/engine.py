@@ -5,13 +5,21 @@ Not here: SQL of any table, migrations.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
@@ -26,15 +34,16 @@ def make_engine(
 ) -> Engine:
     """An engine with at most `pool_size` connections kept and as many again under pressure.
 
-    A server that fell silent is noticed within about half a minute; `statement_timeout_s`: and one statement may take
-    so long at most. Raises ConfigurationError for a URL that is not Postgres. Opens no connection.
+    A connection that its server has ended is replaced before it is used. A server that fell silent is noticed within
+    about half a minute; `statement_timeout_s`: and one statement may take so long at most. Raises ConfigurationError
+    for a URL that is not Postgres. Opens no connection.
     """
     # the guard's functions look again after each lock they took: a server whose default is a stricter isolation
     # would have them read a snapshot older than the lock
     options = r"-c timezone=UTC -c default_transaction_isolation=read\ committed"
     if statement_timeout_s is not None:
         options += f" -c statement_timeout={round(statement_timeout_s * 1000)}"
-    return create_engine(
+    engine = create_engine(
         _postgres_url(url),
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -50,6 +59,30 @@ def make_engine(
             "options": options,
         },
     )
+    event.listen(engine, "checkin", _lay_idle)
+    event.listen(engine, "checkout", _leave_ended)
+    return engine
+
+
+def _lay_idle(_connection: Any, record: Any) -> None:
+    record.info["lay_idle"] = True
+
+
+def _leave_ended(connection: Any, record: Any, _proxy: object) -> None:
+    """Have the pool replace a connection that was ended while it lay idle (a restarted server, a cut line).
+
+    Costs no round trip, as SQLAlchemy's own pre-ping would: nothing but its end is told on an idle connection. A new
+    one may have something to read (tickets of TLS) and is none of these.
+    """
+    if not record.info.get("lay_idle"):
+        return
+    told = select.poll()
+    try:
+        told.register(connection, select.POLLIN)
+    except psycopg2.Error as error:
+        raise DisconnectionError from error
+    if told.poll(0):
+        raise DisconnectionError
 
 
 def _postgres_url(url: str) -> URL:
@@ -100,7 +133,7 @@ def reachable(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError) as error:
         if getattr(getattr(error, "orig", None), "pgcode", None) in _BUSY:
             raise DatabaseUnavailableError(f"Postgres is busy ({what}): {first_line(error)}") from error
         if isinstance(error, PoolTimeoutError) or _is_connection_trouble(error):
@@ -115,6 +148,11 @@ _BUSY = frozenset({"57014", "55P03", "40P01", "25006"})
 
 
 def _is_connection_trouble(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        # psycopg2 has no class of its own for a connection that was lost in the middle of a statement
+        return True
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
     code = getattr(error.orig, "pgcode", None)
     # 08 connection exception, 57P0x shutdown or idle too long, 53300 too many connections; none: no answer
     return code is None or code.startswith("08") or code in {"57P01", "57P02", "57P03", "57P05", "53300"}

@@ -92,6 +92,20 @@ def test_a_connection_that_is_cut_is_database_unavailable_and_the_next_one_works
         assert connection.execute(text("select 1")).scalar_one() == 1
 
 
+def test_a_connection_that_was_ended_while_it_lay_idle_is_replaced_before_it_is_used(engine: Engine):
+    def backend() -> int:
+        with engine.connect() as connection:
+            return connection.execute(text("select pg_backend_pid()")).scalar_one()
+
+    first = backend()
+    assert backend() == first, "an idle connection that is well is used again"
+    other = make_engine(engine.url.render_as_string(hide_password=False))
+    with other.connect() as connection:
+        connection.execute(text("select pg_terminate_backend(:pid, 10000)"), {"pid": first})
+    other.dispose()
+    assert backend() != first
+
+
 def test_a_pool_that_is_used_up_is_database_unavailable(database_url):
     engine = make_engine(database_url, pool_size=1)
     engine.pool._timeout = 0.05
