@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import admission, completejourney, guard, imports, intake, memo, memory, runs, waves, workers
+from bench import completejourney, guard, imports, intake, memo, memory, runs, waves, workers
 from bench.figures import Figure, print_figures
 from bench.places import forget_environment
 
@@ -17,7 +17,6 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "memo": memo.measure,
     "imports": imports.measure,
     "completejourney": completejourney.measure,
-    "admission": admission.measure,
     "guard": guard.measure,
     "intake": intake.measure,
     "workers": workers.measure,

@@ -22,10 +22,11 @@ from sqlalchemy import text
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.guard.admission import Admission, Call, Guard, GuardRefusalError, Reuse
+from ai_assets.guard.ending import Answer, Ending
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.settings import Settings
-from ai_assets.store import cache, run_log
 from ai_assets.store.engine import make_engine
+from ai_assets.store.run_log import CallRecord
 
 PROMPT = "{" + "营收" * 1000 + "}"
 RESULT = {"insights": [{"title": "营收稳定", "body": "本周营收与上周持平。" * 8, "tone": "neutral"}] * 4}
@@ -109,24 +110,14 @@ class Worker:
         return (admitted - began) * 1000, (time.perf_counter() - answered) * 1000
 
     def _settle(self, guard: Guard, call: Call, admission: Admission, tokens: int) -> None:
-        """As a step ends: cache, run log and guard in one transaction."""
-        with self._engine.begin() as connection:
-            guard.holds(connection, admission)
-            cache.write(
+        """As a step ends: cache, run log and guard in one statement."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            record = CallRecord("success", response_text=json.dumps(RESULT), tokens_used=tokens)
+            guard.end(
                 connection,
-                cache_type=call.cache_type,
-                site_id=call.site_id,
-                target_id=call.target_id,
-                result=RESULT,
-                score=None,
-                triggered_by="bench",
-                trigger_job_id=None,
-                run_log_id=admission.run_log_id,
-                prompt_hash=call.prompt_hash,
+                admission,
+                Ending(record, "passed", answer=Answer(call.cache_type, RESULT, "bench")),
             )
-            record = run_log.CallRecord("success", response_text=json.dumps(RESULT), tokens_used=tokens)
-            run_log.finish(connection, admission.run_log_id, record)
-            guard.settle(connection, admission, effect="passed", tokens=tokens)
 
     def _inserts(self, job: Job) -> Caller:
         """Plain inserts of a prompt, each committed: milliseconds of each."""

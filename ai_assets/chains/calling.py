@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 from ai_assets.chains.alerting import alert
 from ai_assets.chains.charging import account
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
-from ai_assets.chains.settling import Ending, Written, write_ending
+from ai_assets.chains.settling import Written, write_ending
 from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
 from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_answer
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
-from ai_assets.store import cache
+from ai_assets.guard.ending import Answer, Ending
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -83,38 +83,28 @@ class AdmittedCall:
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
         score = reading.answer.get("score")
         result = {**reading.answer, "_references": self._blank.references}
-        also_write = self._request.also_write
-
-        def also(connection: Connection) -> tuple[int, int | None]:
-            cache_id = cache.write(
-                connection,
-                cache_type=self._call.cache_type,
-                site_id=self._call.site_id,
-                target_id=self._call.target_id,
-                result=result,
-                score=score if isinstance(score, int) else None,
-                triggered_by=self._request.trigger.triggered_by,
-                trigger_job_id=self._call.trigger_job_id,
-                run_log_id=self._admission.run_log_id,
-                prompt_hash=self._call.prompt_hash,
-            )
-            return cache_id, also_write(connection, result) if also_write is not None else None
-
+        answer = Answer(
+            self._call.cache_type,
+            result,
+            self._request.trigger.triggered_by,
+            score if isinstance(score, int) else None,
+        )
         record = self._account(reply, None, Outcome.SUCCESS)
+        also_write = self._request.also_write
+        also = None if also_write is None else lambda connection: also_write(connection, result)
         try:
-            written = self._write(Ending(record, "passed"), also)
+            written: Written[int | None] | None = self._write(Ending(record, "passed", answer=answer), also)
         except DatabaseUnavailableError as error:
             return self._unwritten(record, error)
         if written is None:
             return self._lost("the answer")
-        cache_id, clues_set = written.also
         return replace(
             self._charged(record, reply.attempts),
             outcome=Outcome.SUCCESS,
-            cache_id=cache_id,
+            cache_id=written.settlement.cache_id,
             result=result,
             reading=reading.how,
-            clues_set=clues_set,
+            clues_set=written.also,
         )
 
     def _failed(self, error: AiAssetsError, reply: Reply | None) -> StepResult:
@@ -122,8 +112,8 @@ class AdmittedCall:
         record = self._account(reply, error, outcome)
         effect = _effect(error)
         try:
-            written = self._write(
-                Ending(record, effect, getattr(error, "retry_after_s", None)), lambda _connection: None
+            written: Written[None] | None = self._write(
+                Ending(record, effect, getattr(error, "retry_after_s", None)), None
             )
         except DatabaseUnavailableError as unwritten:
             return self._unwritten(record, unwritten)
@@ -179,7 +169,7 @@ class AdmittedCall:
             attempts=attempts,
         )
 
-    def _write(self, ending: Ending, also: Callable[[Connection], T]) -> Written[T] | None:
+    def _write(self, ending: Ending, also: Callable[[Connection], T] | None) -> Written[T] | None:
         return write_ending(
             self._runtime.engine,
             self._runtime.guard,

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ai_assets.errors import DatabaseUnavailableError
-from ai_assets.store import run_log
+from ai_assets.guard.ending import Settlement
+from ai_assets.store import cache, run_log
 from ai_assets.store.engine import reachable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from ai_assets.guard.admission import Admission, Guard, Settlement
-    from ai_assets.store.run_log import CallRecord
+    from ai_assets.guard.admission import Admission, Guard
+    from ai_assets.guard.ending import Ending
 
 T = TypeVar("T")
 
@@ -32,16 +34,7 @@ class Written(Generic[T]):
     """What went through: how the guard settled it, and what `also` returned."""
 
     settlement: Settlement
-    also: T
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a call ended: its row in the run log, and what that means for the guard (see Guard.settle)."""
-
-    record: CallRecord
-    effect: str
-    cooldown_s: float | None = None
+    also: T | None
 
 
 def write_ending(
@@ -49,12 +42,12 @@ def write_ending(
     guard: Guard,
     admission: Admission,
     ending: Ending,
-    also: Callable[[Connection], T],
+    also: Callable[[Connection], T] | None,
     *,
     deadline: float,
     cancelled: threading.Event,
 ) -> Written[T] | None:
-    """Write the run log, settle the guard, and `also`, in one transaction; None: the lease was taken over.
+    """Write the run log, the answer, `also`, and settle the guard, all or nothing; None: the lease was taken over.
 
     Tries again as long as the lease lasts (`deadline`, monotonic seconds), and never does it twice. Raises
     DatabaseUnavailableError after that, or at once where the run was cancelled: then the lease ends by itself, and the
@@ -64,21 +57,16 @@ def write_ending(
 
     def write() -> Written[T] | None:
         nonlocal tried
-        with reachable("writing how a call ended"), engine.begin() as connection:
-            if not guard.holds(connection, admission):
-                return tried if _is_ours(connection, admission.run_log_id, ending.record) else None
-            more = also(connection)
-            run_log.finish(connection, admission.run_log_id, ending.record)
-            settlement = guard.settle(
-                connection,
-                admission,
-                effect=ending.effect,
-                reason=ending.record.reason or "",
-                tokens=ending.record.tokens_used,
-                cooldown_s=ending.cooldown_s,
-            )
-            tried = Written(settlement, more)
-        return tried
+        with reachable("writing how a call ended"), _transaction(engine, ending, also) as connection:
+            more = also(connection) if also is not None else None
+            settlement = guard.end(connection, admission, ending)
+            if settlement.settled:
+                tried = Written(settlement, more)
+                return tried
+            # what `also` wrote is not this call's to write any more
+            connection.rollback()
+        with reachable("looking how a call ended"), engine.connect() as connection:
+            return _written_before(connection, admission, ending, tried)
 
     while True:
         try:
@@ -89,6 +77,28 @@ def write_ending(
             cancelled.wait(SETTLE_RETRY_S)
 
 
-def _is_ours(connection: Connection, run_log_id: int, record: CallRecord) -> bool:
-    row = run_log.run_log(connection, run_log_id)
-    return row is not None and (row["status"], row["reason"]) == (record.status, record.reason)
+@contextmanager
+def _transaction(engine: Engine, ending: Ending, also: object) -> Iterator[Connection]:
+    """One that is committed at its end; where the one statement is all, that statement is its own."""
+    if also is None and ending.answer is not None:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+        return
+    # a failure may open breakers: which ones must be known though the answer to the commit is lost
+    with engine.begin() as connection:
+        yield connection
+
+
+def _written_before(
+    connection: Connection, admission: Admission, ending: Ending, tried: Written[T] | None
+) -> Written[T] | None:
+    """What an earlier try came to whose answer was lost; None: it was another's doing."""
+    row = run_log.run_log(connection, admission.run_log_id)
+    record = ending.record
+    if row is None or (row["status"], row["reason"]) != (record.status, record.reason):
+        return None
+    if tried is not None:
+        return tried
+    return Written(
+        Settlement(True, record.tokens_used, cache_id=cache.of_call(connection, admission.run_log_id)), None
+    )

@@ -1,7 +1,7 @@
-"""The guarded door: ask for admission, take a place for a retry, settle what a call came to.
+"""The guarded door: ask for admission, take a place for a retry, end the call.
 
-Here: the Python side of `biz.ai_admit`, `biz.ai_take_place` and `biz.ai_settle`, and waiting one's turn.
-Not here: the rules (SQL, see `ai_assets.guard.limits`), the call itself, alerts.
+Here: the Python side of `biz.ai_admit` and `biz.ai_take_place`, and waiting one's turn. Not here: the rules (SQL, see
+`ai_assets.guard.limits`), how a call ends (`ai_assets.guard.ending`), the call itself, alerts.
 Order (behaviour.md, A step): target in flight → memo → circuit breaker → rate limit → token budget.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from ai_assets.errors import AiAssetsError, TransientError
+from ai_assets.guard.ending import Ending, Settlement, end_call
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.store.engine import reachable
 
@@ -30,13 +31,6 @@ _ADMIT = text(
 _TAKE_PLACE = text(
     "select wait_s, p_ticket as ticket from biz.ai_take_place(:site, :batch, :wait_s, cast(:limits as jsonb), :ticket)"
 )
-_SETTLE = text(
-    """
-    select * from biz.ai_settle(:lease, :effect, :reason, :tokens, :cooldown_s, cast(:apps as text[]),
-        cast(:limits as jsonb))
-    """
-)
-_HOLD = text("select id from biz.ai_leases where id = :id for update")
 _LEAVE = text(
     """
     with gone as (delete from biz.ai_run_logs where id = :pending and status = 'pending')
@@ -111,16 +105,6 @@ class Reuse:
     """The newest cached result has the same prompt: no call is needed."""
 
     cache_id: int
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """What settling came to. `settled` false: the lease was taken over, and nothing may be written."""
-
-    settled: bool
-    charged_tokens: int
-    opened: tuple[str, ...]
-    """Apps whose breaker this outcome opened."""
 
 
 class Guard:
@@ -206,41 +190,9 @@ class Guard:
                 # its ticket stops counting by itself
                 raise AdmissionCancelledError
 
-    def holds(self, connection: Connection, admission: Admission) -> bool:
-        """Whether the lease is still this call's; keeps it so until the caller's transaction ends."""
-        return connection.execute(_HOLD, {"id": admission.lease_id}).first() is not None
-
-    def settle(
-        self,
-        connection: Connection,
-        admission: Admission,
-        *,
-        effect: str,
-        reason: str = "",
-        tokens: int | None,
-        cooldown_s: float | None = None,
-    ) -> Settlement:
-        """Settle inside the caller's transaction, as its last statement.
-
-        `effect` is passed, counts, neutral, opens, hard_stop or cooldown; `tokens` None charges the estimate.
-        """
-        row = (
-            connection.execute(
-                _SETTLE,
-                {
-                    "lease": admission.lease_id,
-                    "effect": effect,
-                    "reason": reason,
-                    "tokens": tokens,
-                    "cooldown_s": cooldown_s,
-                    "apps": list(self._apps),
-                    "limits": json.dumps(self.limits.as_json()),
-                },
-            )
-            .mappings()
-            .one()
-        )
-        return Settlement(row["settled"], row["charged"] or 0, tuple(row["opened"] or ()))
+    def end(self, connection: Connection, admission: Admission, ending: Ending) -> Settlement:
+        """Write how the call ended, all or nothing; last in a transaction that writes more."""
+        return end_call(connection, admission.lease_id, ending, apps=self._apps, limits=self.limits)
 
     def _ask(self, call: Call, waiting: _Waiting, wait_s: float) -> dict[str, Any]:
         parameters = {

@@ -1,4 +1,7 @@
-"""The cache that the venue's admin web and mini-program read. History is kept; newest means admitted last."""
+"""The cache that the venue's admin web and mini-program read. History is kept; newest means admitted last.
+
+Not here: writing it (`ai_assets.guard.ending`: with the run log and the guard, or not at all).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
-
-from ai_assets.store.texts import storable_json
 
 _REUSABLE = text(
     """
@@ -22,15 +23,8 @@ _REUSABLE = text(
 _LATEST = text(
     "select * from biz.ai_cache_latest where cache_type = :cache_type and site_id = :site and target_id = :target"
 )
+_OF_CALL = text("select id from biz.ai_cache where run_log_id = :run_log")
 _BY_ID = text("select * from biz.ai_cache where id = :id")
-_WRITE = text(
-    """
-    insert into biz.ai_cache (cache_type, site_id, target_id, result_json, score, triggered_by,
-        trigger_job_id, run_log_id, prompt_hash)
-    values (:cache_type, :site, :target, cast(:result as jsonb), :score, :triggered_by, :job, :run_log, :hash)
-    returning id
-    """
-)
 
 
 @dataclass(frozen=True)
@@ -75,36 +69,9 @@ def entry(connection: Connection, cache_id: int) -> CacheEntry | None:
     return _entry(connection.execute(_BY_ID, {"id": cache_id}).mappings().one_or_none())
 
 
-def write(
-    connection: Connection,
-    *,
-    cache_type: str,
-    site_id: int,
-    target_id: str,
-    result: Mapping[str, Any],
-    score: int | None,
-    triggered_by: str,
-    trigger_job_id: int | None,
-    run_log_id: int,
-    prompt_hash: str,
-) -> int:
-    """Add a version; returns its id. Listeners hear of it when the transaction commits."""
-    return int(
-        connection.execute(
-            _WRITE,
-            {
-                "cache_type": cache_type,
-                "site": site_id,
-                "target": target_id,
-                "result": storable_json(result),
-                "score": score,
-                "triggered_by": triggered_by,
-                "job": trigger_job_id,
-                "run_log": run_log_id,
-                "hash": prompt_hash,
-            },
-        ).scalar_one()
-    )
+def of_call(connection: Connection, run_log_id: int) -> int | None:
+    """The id of the version that this call gave, or None."""
+    return connection.execute(_OF_CALL, {"run_log": run_log_id}).scalar_one_or_none()
 
 
 def _entry(row: Mapping[Any, Any] | None) -> CacheEntry | None:

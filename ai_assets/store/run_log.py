@@ -1,28 +1,17 @@
 """The run log: one row for each call that asked to be admitted. Rows are begun by the guard's admission.
 
-Not here: admission and refusals (`ai_assets.guard`), results (`ai_assets.store.cache`).
+Not here: writing them (`ai_assets.guard`: admission, ending), results (`ai_assets.store.cache`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ai_assets.store.texts import storable
-
-_FINISH = text(
-    """
-    update biz.ai_run_logs
-    set status = :status, reason = :reason, response_text = :response_text, tokens_in = :tokens_in,
-        tokens_out = :tokens_out, tokens_used = :tokens_used, tokens_estimated = :tokens_estimated,
-        cost_cny = :cost_cny, latency_ms = :latency_ms, session_id = :session_id, request_id = :request_id,
-        finished_at = clock_timestamp()
-    where id = :id
-    """
-)
 _ROW = text("select * from biz.ai_run_logs where id = :id")
 
 
@@ -41,14 +30,8 @@ class CallRecord:
     latency_ms: int | None = None
     session_id: str | None = None
     request_id: str | None = None
-
-
-def finish(connection: Connection, run_log_id: int, record: CallRecord) -> None:
-    """Write how the call of this row ended."""
-    values = {
-        name: storable(value) if isinstance(value, str) else value for name, value in record.__dict__.items()
-    }
-    connection.execute(_FINISH, {**values, "id": run_log_id})
+    checks: Mapping[str, Any] | None = None
+    """What was checked of the answer; None: there was none."""
 
 
 def run_log(connection: Connection, run_log_id: int) -> dict[str, Any] | None:

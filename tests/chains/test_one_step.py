@@ -229,15 +229,15 @@ def test_a_missing_app_id_is_named_before_anything_is_spent(make_runtime, simula
 
 def test_a_late_answer_changes_nothing_when_its_lease_was_taken_over(make_runtime, simulator: Simulator):
     runtime = make_runtime()
-    settle = runtime.guard.holds
+    end = runtime.guard.end
 
-    def taken_over(connection, admission):
+    def taken_over(connection, admission, ending):
         with runtime.engine.begin() as other:
             other.execute(text("update biz.ai_leases set expires_at = now() - interval '1 s'"))
             other.execute(text("select biz.ai_reap_expired()"))
-        return settle(connection, admission)
+        return end(connection, admission, ending)
 
-    runtime.guard.holds = taken_over
+    runtime.guard.end = taken_over
     result = step(runtime)
     (log,) = rows(runtime, "select * from biz.ai_run_logs")
     assert (result.outcome, result.reason) == (Outcome.FAILED, "lease_lost")

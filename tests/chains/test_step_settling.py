@@ -48,14 +48,11 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-# each statement of the transaction that settles a call that succeeded, in its order
+# each statement of the transaction that ends a call that succeeded and sets clues, in its order
 STATEMENTS = [
-    (b"ai_leases where id",),
-    (b"ai_leases where id", b"insert into biz.ai_cache"),
-    (b"ai_leases where id", b"member_retention_clue"),
-    (b"ai_leases where id", b"update biz.ai_run_logs"),
-    (b"ai_leases where id", b"biz.ai_settle"),
-    (b"ai_leases where id", b"COMMIT"),
+    (b"member_retention_clue",),
+    (b"member_retention_clue", b"biz.ai_end_call"),
+    (b"biz.ai_end_call", b"COMMIT"),
 ]
 
 
@@ -81,11 +78,27 @@ def test_an_answer_is_written_and_charged_once_wherever_the_connection_is_cut(
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_an_answer_alone_is_one_statement_and_written_once_wherever_it_is_cut(
+    cut_bench, proxy, cutting, simulator, before
+):
+    proxy.cut = cutting.Cut((b"biz.ai_end_call",), before=before)
+    result = cut_bench.step(cut_bench.runtime(), MEMBER)
+    assert proxy.cut.done.is_set()
+    assert result.outcome is Outcome.SUCCESS, result.message
+    cached = cut_bench.one("select id, run_log_id from biz.ai_cache")
+    assert (result.cache_id, result.run_log_id) == (cached["id"], cached["run_log_id"])
+    assert cut_bench.assert_the_books_agree() == result.tokens_used
+    assert cut_bench.outcomes_counted() == (1, 0)
+    assert simulator.stats()["total"] == 1
+    assert cut_bench.alerts() == []
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_a_failure_is_settled_counted_and_told_once_wherever_its_commit_is_cut(
     cut_bench, proxy, cutting, simulator, before
 ):
     simulator.configure(kind="request_timeout", fail=1.0)
-    proxy.cut = cutting.Cut((b"biz.ai_settle", b"COMMIT"), before=before)
+    proxy.cut = cutting.Cut((b"biz.ai_end_call", b"COMMIT"), before=before)
     result = cut_bench.step(cut_bench.runtime(breaker_min_calls=1))
     assert proxy.cut.done.is_set()
     log = cut_bench.one("select * from biz.ai_run_logs")
@@ -109,7 +122,7 @@ def test_a_result_whose_lease_was_taken_over_while_postgres_was_away_is_reported
             cut_bench.run("select biz.ai_reap_expired()")
             return super().wait(timeout)
 
-    proxy.cut = cutting.Cut((b"biz.ai_settle", b"COMMIT"), before=True)
+    proxy.cut = cutting.Cut((b"biz.ai_end_call",), before=True)
     cancelled = TakenOver()
     result = cut_bench.step(cut_bench.runtime(), cancelled=cancelled)
     assert (result.outcome, result.reason) == (Outcome.FAILED, "lease_lost")

@@ -12,10 +12,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, Engine, RowMapping, create_engine, text
 
-from ai_assets.guard.admission import Admission, Call, Guard, GuardRefusalError, Reuse, Settlement
+from ai_assets.guard.admission import Admission, Call, Guard, GuardRefusalError, Reuse
+from ai_assets.guard.ending import Answer, Ending, Settlement
 from ai_assets.guard.limits import GuardLimits
-from ai_assets.store import cache, embedded, inbox, run_log, site_jobs
+from ai_assets.store import embedded, inbox, site_jobs
 from ai_assets.store.engine import make_engine
+from ai_assets.store.run_log import CallRecord
+from ai_assets.store.texts import storable_json
 from ai_assets.store.trigger_jobs import TriggerJob
 
 OPEN_LIMITS = GuardLimits(
@@ -70,6 +73,40 @@ class Database:
     def value(self, sql: str, **parameters: Any) -> Any:
         (value,) = self.one(sql, **parameters).values()
         return value
+
+    def cached(
+        self,
+        run_log_id: int,
+        *,
+        target: str = "t",
+        site: int = 1,
+        cache_type: str = "cache_a",
+        prompt_hash: str = "h",
+        result: Any = None,
+        job: int | None = None,
+        triggered_by: str = "consumption",
+        score: int | None = None,
+    ) -> int:
+        """A version in the cache, as if a call of that row had given it; returns its id."""
+        with self.engine.begin() as connection:
+            return connection.execute(
+                text(
+                    "insert into biz.ai_cache (cache_type, site_id, target_id, result_json, score, triggered_by,"
+                    " trigger_job_id, run_log_id, prompt_hash) values (:cache_type, :site, :target,"
+                    " cast(:result as jsonb), :score, :by, :job, :run_log, :hash) returning id"
+                ),
+                {
+                    "cache_type": cache_type,
+                    "site": site,
+                    "target": target,
+                    "result": storable_json({"of": run_log_id} if result is None else result),
+                    "score": score,
+                    "by": triggered_by,
+                    "job": job,
+                    "run_log": run_log_id,
+                    "hash": prompt_hash,
+                },
+            ).scalar_one()
 
     def count(self, table: str, where: str = "true", **parameters: Any) -> int:
         return self.value(f"select count(*) from {table} where {where}", **parameters)
@@ -193,38 +230,41 @@ class Bench(Database):
         return waited.value.seconds
 
     def settle(
-        self, admission: Admission, effect: str = "passed", tokens: int | None = 100, **more: Any
+        self,
+        admission: Admission,
+        effect: str = "passed",
+        tokens: int | None = 100,
+        *,
+        reason: str | None = None,
+        cooldown_s: float | None = None,
+        record: CallRecord | None = None,
+        answer: Answer | None = None,
     ) -> Settlement:
+        """End a call. `tokens` None: the app told none, and it is charged its estimate.
+
+        Where no answer and no record are given it is logged as no success, so that no estimate learns of it.
+        """
+        made = record or CallRecord(
+            "failed" if answer is None else "success",
+            reason,
+            tokens_used=admission.reserved_tokens if tokens is None else tokens,
+            tokens_estimated=tokens is None,
+        )
         with self.engine.begin() as connection:
-            return self.guard().settle(connection, admission, effect=effect, tokens=tokens, **more)
+            return self.guard().end(connection, admission, Ending(made, effect, cooldown_s, answer))
 
     def made(self, target: str = "t", *, tokens: int = 100, **call: Any) -> Admission:
         """A whole successful call: admitted, logged, cached, settled."""
         admission = self.admit(target, **call)
-        self.succeed(admission, target, tokens=tokens, **call)
+        self.succeed(admission, tokens=tokens)
         return admission
 
-    def succeed(self, admission: Admission, target: str = "t", *, tokens: int = 100, **call: Any) -> None:
-        """The call got its answer: cached, logged, settled in one transaction, as a step does it."""
-        asked = self.call(target, **call)
-        with self.engine.begin() as connection:
-            cache.write(
-                connection,
-                cache_type=asked.cache_type,
-                site_id=asked.site_id,
-                target_id=target,
-                result={"of": admission.run_log_id},
-                score=None,
-                triggered_by="test",
-                trigger_job_id=None,
-                run_log_id=admission.run_log_id,
-                prompt_hash=asked.prompt_hash,
-            )
-            run_log.finish(
-                connection, admission.run_log_id, run_log.CallRecord("success", tokens_used=tokens)
-            )
-            settled = self.guard().settle(connection, admission, effect="passed", tokens=tokens)
+    def succeed(self, admission: Admission, *, tokens: int = 100, cache_type: str = "cache_a") -> Settlement:
+        """The call got its answer."""
+        answer = Answer(cache_type, {"of": admission.run_log_id}, "test")
+        settled = self.settle(admission, tokens=tokens, answer=answer)
         assert settled.settled
+        return settled
 
     def failed(self, target: str = "t", effect: str = "counts", **call: Any) -> Settlement:
         """A whole call that the app failed."""

@@ -9,7 +9,6 @@ import select
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import cache
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import make_engine
 
@@ -35,17 +34,12 @@ def heard(db):
 
 
 def write(connection, target="555"):
-    return cache.write(
-        connection,
-        cache_type="app3_clue",
-        site_id=1001,
-        target_id=target,
-        result={},
-        score=None,
-        triggered_by="consumption",
-        trigger_job_id=4,
-        run_log_id=9,
-        prompt_hash="h",
+    connection.execute(
+        text(
+            "insert into biz.ai_cache (cache_type, site_id, target_id, result_json, triggered_by, trigger_job_id,"
+            " run_log_id, prompt_hash) values ('app3_clue', 1001, :target, '{}', 'consumption', 4, 9, 'h')"
+        ),
+        {"target": target},
     )
 
 

@@ -12,25 +12,6 @@ from sqlalchemy.exc import IntegrityError
 from ai_assets.store import cache, run_log
 
 
-def write(db, run_log_id, *, target="t", site=1, cache_type="cache_a", prompt_hash="h", **more):
-    with db.engine.begin() as connection:
-        return cache.write(
-            connection,
-            **{
-                "cache_type": cache_type,
-                "site_id": site,
-                "target_id": target,
-                "result": {"of": run_log_id},
-                "score": None,
-                "triggered_by": "consumption",
-                "trigger_job_id": None,
-                "run_log_id": run_log_id,
-                "prompt_hash": prompt_hash,
-                **more,
-            },
-        )
-
-
 def latest(db, target="t", site=1, cache_type="cache_a"):
     with db.engine.connect() as connection:
         return cache.latest(connection, cache_type, site, target)
@@ -44,9 +25,7 @@ def reusable(db, prompt_hash="h", app="app_a"):
 
 
 def test_what_is_written_is_read_back_whole(db):
-    cache_id = write(
-        db, 5, result={"点": [1, {"b": None}]}, score=7, triggered_by="note_created", trigger_job_id=3
-    )
+    cache_id = db.cached(5, result={"点": [1, {"b": None}]}, score=7, triggered_by="note_created", job=3)
     found = latest(db)
     assert (found.id, found.cache_type, found.site_id, found.target_id) == (cache_id, "cache_a", 1, "t")
     assert (found.result_json, found.score) == ({"点": [1, {"b": None}]}, 7)
@@ -63,8 +42,8 @@ def test_what_is_written_is_read_back_whole(db):
 
 
 def test_newest_means_admitted_last_not_written_last(db):
-    write(db, 20)
-    write(db, 10)
+    db.cached(20)
+    db.cached(10)
     db.run("update biz.ai_cache set created_at = created_at + interval '1 h' where run_log_id = 10")
     assert latest(db).run_log_id == 20
     assert db.all("select run_log_id from biz.ai_cache_latest") == [{"run_log_id": 20}]
@@ -76,30 +55,30 @@ def test_a_late_answer_of_an_earlier_call_never_hides_one_that_was_asked_for_aft
     bench.pass_time(186)
     late = bench.admit("t")
     assert late.run_log_id > early.run_log_id
-    write(bench, late.run_log_id)
-    write(bench, early.run_log_id)
+    bench.cached(late.run_log_id)
+    bench.cached(early.run_log_id)
     assert latest(bench).run_log_id == late.run_log_id
 
 
 def test_each_target_site_and_type_has_its_own_newest(db):
-    write(db, 1)
-    write(db, 2, target="u")
-    write(db, 3, site=2)
-    write(db, 4, cache_type="cache_b")
+    db.cached(1)
+    db.cached(2, target="u")
+    db.cached(3, site=2)
+    db.cached(4, cache_type="cache_b")
     newest = db.all("select run_log_id from biz.ai_cache_latest order by run_log_id")
     assert [row["run_log_id"] for row in newest] == [1, 2, 3, 4]
     assert latest(db, "none") is None
 
 
 def test_one_call_writes_one_version(db):
-    write(db, 1)
+    db.cached(1)
     with pytest.raises(IntegrityError):
-        write(db, 1)
+        db.cached(1)
 
 
 def test_reusable_is_the_newest_of_this_very_prompt_while_no_call_of_the_target_runs(bench):
-    write(bench, 1, prompt_hash="old")
-    write(bench, 2, prompt_hash="h")
+    bench.cached(1, prompt_hash="old")
+    bench.cached(2, prompt_hash="h")
     assert reusable(bench).run_log_id == 2
     assert reusable(bench, "old") is None
     running = bench.admit("t")
@@ -119,7 +98,7 @@ def test_reusable_is_the_newest_of_this_very_prompt_while_no_call_of_the_target_
     ],
 )
 def test_what_jsonb_cannot_hold_is_replaced(db, value, stored):
-    write(db, 1, result={"v": value})
+    db.cached(1, result={"v": value})
     assert latest(db).result_json == {"v": stored}
 
 
@@ -137,9 +116,10 @@ def test_a_finished_call_is_logged_with_everything_it_came_to(bench):
         latency_ms=180_000,
         session_id="s\x00",
         request_id="r",
+        checks={"numbers": "all of them\x00"},
     )
-    with bench.engine.begin() as connection:
-        run_log.finish(connection, admission.run_log_id, record)
+    bench.settle(admission, "counts", record=record)
+    with bench.engine.connect() as connection:
         row = run_log.run_log(connection, admission.run_log_id)
         assert run_log.run_log(connection, 4711) is None
     assert {name: row[name] for name in record.__dict__} == {
@@ -147,6 +127,7 @@ def test_a_finished_call_is_logged_with_everything_it_came_to(bench):
         "reason": "reason\ufffd",
         "response_text": "回答\ufffd\ufffd",
         "session_id": "s\ufffd",
+        "checks": {"numbers": "all of them\ufffd"},
     }
     assert row["created_at"] <= row["finished_at"]
     assert row["request_prompt"] == "p" * 100

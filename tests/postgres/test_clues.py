@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ai_assets.errors import InputError
-from ai_assets.store import cache, clues
+from ai_assets.store import clues
 
 CLUE = {
     "category": "消费习惯",
@@ -40,12 +40,13 @@ class Clues:
             return clues.set_from_newest(connection, site, member, source=source)
 
     def answer(self, given, run_log, *, site=1001, member=555):
-        with self.db.engine.begin() as connection:
-            return cache.write(
-                connection, cache_type="app8_clue_consolidated", site_id=site, target_id=str(member),
-                result={"clues": given}, score=None, triggered_by="consumption", trigger_job_id=None,
-                run_log_id=run_log, prompt_hash="h",
-            )  # fmt: skip
+        return self.db.cached(
+            run_log,
+            cache_type="app8_clue_consolidated",
+            site=site,
+            target=str(member),
+            result={"clues": given},
+        )
 
     def manual(self, summary="人写的", *, site=1001, member=555):
         self.db.run(

@@ -110,7 +110,7 @@ def test_single_flight_ends_in_reuse_where_the_first_had_a_result_and_forced_mak
         plain, forced = pool.submit(waiter, 0, False), pool.submit(waiter, 1, True)
         assert waiting[0].wait(10)
         assert waiting[1].wait(10)
-        bench.succeed(holder, "t")
+        bench.succeed(holder)
         own = forced.result(10)
         bench.settle(own)
         assert isinstance(plain.result(10), Reuse)

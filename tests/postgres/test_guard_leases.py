@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ai_assets.store import run_log
+from sqlalchemy import text
+
+from ai_assets.guard.ending import Answer, Ending, Settlement
+from ai_assets.store.run_log import CallRecord
+
+PASSED = Ending(CallRecord("success", tokens_used=7), "passed")
 
 
 def test_a_dead_holders_lease_is_settled_by_the_next_comer_at_its_estimate_as_outcome_unknown(bench):
@@ -44,10 +49,9 @@ def test_a_settle_after_the_lease_was_taken_over_changes_nothing(bench):
     bench.pass_time(186)
     bench.admit("next")
     state = bench.budgets(), bench.all("select * from biz.ai_run_logs order by id")
-    with bench.engine.begin() as connection:
-        assert not bench.guard().holds(connection, late)
-    settlement = bench.settle(late, "opens", tokens=5)
-    assert (settlement.settled, settlement.charged_tokens, settlement.opened) == (False, 0, ())
+    settlement = bench.settle(late, "opens", answer=Answer("cache_a", {}, "test"))
+    assert settlement == Settlement(settled=False)
+    assert bench.count("biz.ai_cache") == 0
     assert (bench.budgets(), bench.all("select * from biz.ai_run_logs order by id")) == state
     assert bench.breaker()["state"] == "closed"
 
@@ -70,10 +74,10 @@ def test_a_lease_that_is_held_in_a_transaction_is_not_taken_over_meanwhile(bench
     slow = bench.admit("slow")
     bench.pass_time(186)
     with bench.engine.begin() as connection:
-        assert bench.guard().holds(connection, slow)
+        # what ending a call does first
+        connection.execute(text("select from biz.ai_leases where id = :id for update"), {"id": slow.lease_id})
         bench.admit("other", site_id=2)
-        run_log.finish(connection, slow.run_log_id, run_log.CallRecord("success", tokens_used=7))
-        assert bench.guard().settle(connection, slow, effect="passed", tokens=7).settled
+        assert bench.guard().end(connection, slow, PASSED).settled
     assert bench.value("select status from biz.ai_run_logs where id = :id", id=slow.run_log_id) == "success"
 
 
@@ -81,7 +85,7 @@ def test_settling_rolls_back_with_the_transaction_that_it_is_part_of(bench):
     admission = bench.admit()
     before = bench.budgets()
     with bench.engine.connect() as connection:
-        assert bench.guard().settle(connection, admission, effect="opens", tokens=10).settled
+        assert bench.guard().end(connection, admission, Ending(CallRecord("failed"), "opens")).settled
         connection.rollback()
     assert bench.budgets() == before
     assert bench.breaker()["state"] == "closed"

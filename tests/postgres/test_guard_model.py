@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from ai_assets.guard.admission import Admission, GuardRefusalError
-from ai_assets.store import run_log
+from ai_assets.store.run_log import CallRecord
 
 SITES = (1, 2)
 PROMPT = 100
@@ -113,14 +113,12 @@ class GuardModel(RuleBasedStateMachine):
     def answered(self, admission: Admission | None, tokens: int | None):
         if admission is None:
             return
-        with self.bench.engine.begin() as connection:
-            record = run_log.CallRecord(
-                "success",
-                tokens_used=admission.reserved_tokens if tokens is None else tokens,
-                tokens_estimated=tokens is None,
-            )
-            run_log.finish(connection, admission.run_log_id, record)
-            settlement = self.bench.guard().settle(connection, admission, effect="passed", tokens=tokens)
+        record = CallRecord(
+            "success",
+            tokens_used=admission.reserved_tokens if tokens is None else tokens,
+            tokens_estimated=tokens is None,
+        )
+        settlement = self.bench.settle(admission, record=record)
         site, reserved = self.reserved.pop(admission.lease_id)
         assert settlement.charged_tokens == (reserved if tokens is None else tokens)
         self.used[site] += settlement.charged_tokens

@@ -9,7 +9,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from ai_assets.guard.admission import Admission, AdmissionCancelledError, GuardRefusalError
-from ai_assets.store import run_log, upkeep
+from ai_assets.store import upkeep
+from ai_assets.store.run_log import CallRecord
 
 THREADS = 20
 STORM_S = 3.0
@@ -56,17 +57,9 @@ def test_a_storm_of_calls_on_few_targets_sites_and_apps_deadlocks_never_and_lose
         if dice.random() < 0.2:
             bench.guard().take_place(call, 60.0, threading.Event())
         tokens = dice.randrange(1000)
-        with bench.engine.begin() as connection:
-            if not guard.holds(connection, admission):
-                return count("taken over")
-            run_log.finish(
-                connection, admission.run_log_id, run_log.CallRecord("success", tokens_used=tokens)
-            )
-            settled = guard.settle(
-                connection, admission, effect=dice.choice(EFFECTS), tokens=tokens, cooldown_s=0.001
-            )
-            assert settled.settled
-            return count("settled")
+        record = CallRecord("success", tokens_used=tokens)
+        settled = bench.settle(admission, dice.choice(EFFECTS), cooldown_s=0.001, record=record).settled
+        return count("settled" if settled else "taken over")
 
     def worker(seed: int) -> None:
         dice = random.Random(seed)

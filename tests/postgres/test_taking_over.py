@@ -9,8 +9,11 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import cache, claims, inbox, run_log, site_jobs, upkeep, workers
+from ai_assets.guard.ending import Answer, Ending
+from ai_assets.store import claims, inbox, site_jobs, upkeep, workers
 from ai_assets.store.run_log import CallRecord
+
+MADE = Ending(CallRecord("success", tokens_used=7), "passed")
 
 
 @pytest.fixture
@@ -218,12 +221,14 @@ def test_a_call_that_is_being_settled_at_this_moment_is_left_to_its_holder(life,
     admission = in_flight(bench, job, "555")
     life.inbox.end_lease(job.id)
     with bench.engine.begin() as connection:
-        assert bench.guard().holds(connection, admission)
+        # what ending a call does first
+        connection.execute(
+            text("select from biz.ai_leases where id = :id for update"), {"id": admission.lease_id}
+        )
         with bench.engine.begin() as other:
             other.execute(text("set local lock_timeout = '5s'"))
             assert [taken.id for taken in claims.take_over_lost(other, max_attempts=3)] == [job.id]
-        run_log.finish(connection, admission.run_log_id, CallRecord("success", tokens_used=7))
-        assert bench.guard().settle(connection, admission, effect="passed", tokens=7).settled
+        assert bench.guard().end(connection, admission, MADE).settled
     assert bench.value("select status from biz.ai_run_logs") == "success"
     assert bench.budgets()["all", "day"] == (7, 0)
 
@@ -290,24 +295,15 @@ def test_dead_leases_are_settled_a_hundred_at_a_time(bench):
 def test_the_next_attempt_learns_what_the_earlier_ones_made_the_newest_of_each_step(life, bench):
     job = life.running()
     failed = in_flight(bench, job, "555")
-    bench.settle(failed, "counts", tokens=0, reason="test")
-    with bench.engine.begin() as connection:
-        run_log.finish(connection, failed.run_log_id, CallRecord("failed", reason="bad_answer"))
+    bench.settle(failed, "counts", record=CallRecord("failed", reason="bad_answer"))
     made = in_flight(bench, job, "555")
-    with bench.engine.begin() as connection:
-        cache_id = cache.write(
-            connection, cache_type="cache_a", site_id=1, target_id="555", result={"clues": [1]}, score=None,
-            triggered_by="consumption", trigger_job_id=job.id, run_log_id=made.run_log_id, prompt_hash="h",
-        )  # fmt: skip
-        record = CallRecord(
-            "success", tokens_in=3, tokens_out=4, tokens_used=7, cost_cny=Decimal("0.25"), latency_ms=12
-        )
-        run_log.finish(connection, made.run_log_id, record)
-        bench.guard().settle(connection, made, effect="passed", tokens=7)
-    timed_out = in_flight(bench, job, "555", app="app_b")
-    bench.settle(timed_out, "counts", tokens=0, reason="test")
-    with bench.engine.begin() as connection:
-        run_log.finish(connection, timed_out.run_log_id, CallRecord("timeout", reason="timeout"))
+    record = CallRecord(
+        "success", tokens_in=3, tokens_out=4, tokens_used=7, cost_cny=Decimal("0.25"), latency_ms=12
+    )
+    answer = Answer("cache_a", {"clues": [1]}, "consumption")
+    cache_id = bench.settle(made, record=record, answer=answer).cache_id
+    timed_out = in_flight(bench, job, "555", app="app_b", forced=True)
+    bench.settle(timed_out, "counts", record=CallRecord("timeout", reason="timeout"))
     bench.made("of another job", app="app_c")
 
     with life.engine.connect() as connection:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-from ai_assets.store import run_log, upkeep
+from ai_assets.store import upkeep
+from ai_assets.store.run_log import CallRecord
 from ai_assets.store.status import status
 
 ZONE = "Asia/Shanghai"
@@ -81,13 +82,7 @@ def test_the_status_of_a_busy_one_tells_every_part(bench, inbox_of):
     inbox_of.fire("consumption", member_id=1)
     inbox_of.claim(inbox_of.value("select min(id) from biz.ai_trigger_jobs"))
     done = bench.admit("t", trigger_type="batch")
-    with bench.engine.begin() as connection:
-        run_log.finish(
-            connection,
-            done.run_log_id,
-            run_log.CallRecord("success", tokens_used=70, cost_cny=Decimal("0.5")),
-        )
-        bench.guard().settle(connection, done, effect="passed", tokens=70)
+    bench.settle(done, record=CallRecord("success", tokens_used=70, cost_cny=Decimal("0.5")))
     bench.failed("u", "opens", app="app_b")
     bench.settle(bench.admit("v", app="app_c"), "cooldown", cooldown_s=100.0)
     assert bench.refusal("w", app="app_b") == "circuit_open"
