@@ -1,0 +1,581 @@
+"""Whether one figure of an answer is true: held against the facts that its own words point to.
+
+Here: what a figure speaks of (measure, whom or when, period, direction), and which facts it may then tell. Not
+here: reading figures (`figures_in_text`), facts (`prompt_facts`, `derived`, `combined`), the whole answer
+(`grounding`).
+
+Of several facts with a fitting size, one is enough. A fact does not fit where the words near the figure name
+another measure, another area or day, the other period or the other direction. Figures of advice (建议…3天内,
+满100减20) are a judgement and no claim: where they fit nothing they are left out, unless their own words claim
+data (`words.CLAIM_IN_ADVICE`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from ai_assets.trust import words
+from ai_assets.trust.combined import MOST_JOINED, of_several, of_two_measures
+from ai_assets.trust.facts import NONE, Fact, Facts
+from ai_assets.trust.figures_in_text import Written
+from ai_assets.trust.passage import Passage
+from ai_assets.trust.topics import ENTITY, MEASURE, Mention
+
+GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
+
+_BEFORE_WORD: Final = (
+    r"对比期|对比窗口|上期|上一期|前期|上一周期|上个周期|前一周期|去年同期|前一[周月季]|前30天|此前|原来|原先|之前|"
+    r"上上月|上上周|前月|上个?月|上个?周|上个?季度|上一?季度|前三个月|之前三个月|基期|比较期"
+)
+_BEFORE: Final = re.compile(_BEFORE_WORD)
+_NOW: Final = re.compile(r"本期|本月|本周|本季度|当期|当前|近30天|最近30天|这个月|这一周|如今|目前|现在|近一个月")
+_BEFORE_CLOSE: Final = re.compile(
+    rf"(?:{_BEFORE_WORD})(?:同期|同样天数|平均|均值)?[^，。；\d]{{0,9}}(?:为|是|的|仅|只|只有|有|约|达|水平)?[（(:\s]*(?:约|近|超过|仅|有|的|为|是|:|\s)*$"
+)
+_FROM: Final = re.compile(r"(?:由|从|自)[^，。；由从自]{0,12}$")
+_FROM_AFTER: Final = re.compile(r"[^，。；]{0,6}?(?:降|升|增|减|提|回|涨|跌|滑|变|扩|缩|走|到|至|拉|攀|收)")
+_APPROX_TAIL: Final = re.compile(r"(?:约|近|将近|接近|超过|超|逾|不到|不足|大约|大概|仅|只有|只|有|了|的|为|是|达|共|在|已|整整|高达|多达|[:：（(\s])+$")
+_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|这|前|为期|共|统计|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$")
+_SPAN_AFTER: Final = re.compile(r"\s?(?:内|里|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)")
+_SCOPE_30: Final = re.compile(r"近30天|最近30天|过去30天|近三十天|近一个月|最近一个月|近1个月|过去一个月|近一月|30天内|30天里")
+_SCOPE_180: Final = re.compile(r"近180天|最近180天|过去180天|近半年|半年来|过去半年|最近半年|180天内|180天里|近六个月|半年内|半年里")
+_TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
+_TIGHT: Final = re.compile(r"^[的（(\s]*$")
+_PER: Final = re.compile(r"平均|均|每")
+_GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|差|多|少|高|低|倍|比")
+
+
+@dataclass
+class Judge:
+    """Judges the figures of one passage against one prompt's facts."""
+
+    facts: Facts
+    said: Passage
+
+    def judge(self, figure: Written) -> str:
+        """GROUNDED, UNGROUNDED or NO_CLAIM."""
+        near = _Near(self.facts, self.said, figure)
+        if figure.value is None:
+            return UNGROUNDED
+        if figure.day is not None:
+            verdict = self._day(figure, near)
+        elif figure.kind == "clock":
+            verdict = GROUNDED if int(figure.value) in self.facts.clocks else UNGROUNDED
+        elif figure.kind == "ordinal":
+            verdict = self._ordinal(figure, near)
+        else:
+            verdict = GROUNDED if self._supported(figure, near) else UNGROUNDED
+            if verdict is UNGROUNDED and figure.kind == "count" and not _TALLY.match(self.said.text, figure.end):
+                return NO_CLAIM
+        if verdict is UNGROUNDED and near.is_advice:
+            return NO_CLAIM
+        return verdict
+
+    def measures_near(self, figure: Written) -> frozenset[str]:
+        """What the figure is about, for people."""
+        return _Near(self.facts, self.said, figure).measures
+
+    def _day(self, figure: Written, near: _Near) -> str:
+        year, month, day = figure.day or (None, None, None)
+        known = self.facts.days
+        if figure.day in self.facts.text_days or (None, month, day) in self.facts.text_days:
+            return GROUNDED
+        fitting = [
+            one
+            for one in known
+            if year in (None, one.year) and month in (None, one.month) and day in (None, one.day)
+        ]
+        if not fitting:
+            if day is None and any(
+                first.year * 12 + first.month <= at <= last.year * 12 + last.month
+                for first, last in self.facts.spans
+                for at in ((year or first.year) * 12 + (month or 1), (year or last.year) * 12 + (month or 1))
+            ):
+                return GROUNDED
+            return UNGROUNDED
+        if day is None:
+            return GROUNDED
+        # 最近到店, 首次到店: the very day that the prompt names so
+        for mention in reversed(near.measure_mentions):
+            named = [self.facts.named_days[name] for name in mention.named if name in self.facts.named_days]
+            if named:
+                return GROUNDED if any(one in days for days in named for one in fitting) else UNGROUNDED
+        weekday = re.match(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])", self.said.text[figure.end : figure.end + 6])
+        if weekday is not None:
+            wanted = words.WEEKDAYS.index("日" if weekday[1] == "天" else weekday[1]) + 1
+            if all(one.isoweekday() != wanted for one in fitting):
+                return UNGROUNDED
+        return GROUNDED if self._extreme_day(fitting, near) else UNGROUNDED
+
+    def _extreme_day(self, fitting: Sequence[object], near: _Near) -> bool:
+        """净收入最高的是6月16日: whether it is. True where nothing of the kind is said."""
+        said = re.search(r"(最高|峰值|最好|最多|最佳|最低|谷底|最差|最少)[^，。；\d]{0,8}(?:是|为|在|出现在|落在|属于)[^，。；\d]{0,4}$", near.before)
+        measures = near.measures or frozenset({"净收入"})
+        if said is None:
+            return True
+        wanted = {f"d:{day}" for day in fitting}
+        series = [
+            fact
+            for fact in self.facts.listed
+            if fact.aspect == "level" and fact.measures & measures and any(e.startswith("d:") for e in fact.entities)
+            and fact.group in ("每日走势", "每周走势")
+        ]
+        if not series:
+            return True
+        best = max if said[1] in ("最高", "峰值", "最好", "最多", "最佳") else min
+        chosen = best(series, key=lambda fact: fact.value)
+        return bool(chosen.entities & wanted)
+
+    def _ordinal(self, figure: Written, near: _Near) -> str:
+        """第二: only where a rank is claimed, and the one ranked and the measure are told."""
+        if not re.search(r"(?:排|位列|位居|居|名列|列)\s?(?:在|名)?$", near.before) or figure.text[0] != "第":
+            return NO_CLAIM
+        wanted = near.entities
+        if not wanted:
+            return NO_CLAIM
+        for measures in (near.measures, NONE):
+            ranked: dict[tuple[str, str, str], list[Fact]] = {}
+            for fact in self.facts.listed:
+                if fact.entities and fact.group and fact.aspect == "level" and fact.period != "before":
+                    if not measures or fact.measures & measures:
+                        ranked.setdefault((fact.group, "".join(fact.measures), fact.kind), []).append(fact)
+            found = False
+            for rows in ranked.values():
+                for order in (True, False):
+                    rows.sort(key=lambda fact: fact.value, reverse=order)
+                    for place, fact in enumerate(rows, 1):
+                        if fact.entities & wanted:
+                            found = True
+                            if place == figure.value and (order or words.LESS.search(near.clause) or "最低" in near.clause):
+                                return GROUNDED
+            if found:
+                return UNGROUNDED
+        return NO_CLAIM
+
+    def _supported(self, figure: Written, near: _Near) -> bool:
+        low, high = min(abs(figure.low), abs(figure.high)), max(abs(figure.low), abs(figure.high))
+        if any(near.fits(fact) for fact in self.facts.between(figure.kind, low, high)):
+            return True
+        return any(
+            low <= abs(fact.value) <= high and near.fits(fact) for fact in near.combined() if _same_kind(figure, fact)
+        )
+
+
+def _same_kind(figure: Written, fact: Fact) -> bool:
+    from ai_assets.trust.facts import COMPATIBLE
+
+    return fact.kind in COMPATIBLE.get(figure.kind, ())
+
+
+class _Near:
+    """What stands near one figure, and whether a fact fits to it."""
+
+    def __init__(self, facts: Facts, said: Passage, figure: Written) -> None:
+        self.facts, self.said, self.figure = facts, said, figure
+        text = said.text
+        self.clause_start = said.clause_start(figure.start)
+        self.sentence_start = said.sentence_start(figure.start)
+        earlier = [one.end for one in said.figures if one.end <= figure.start and one.day is None and one.kind != "ordinal"][-1:]
+        self.previous_end = earlier[0] if earlier else 0
+        self.window_start = max(self.clause_start, self.previous_end)
+        self.before = text[self.window_start : figure.start]
+        self.clause_before = text[self.clause_start : figure.start]
+        following = [one.start for one in said.figures if one.start >= figure.end][:1]
+        self.clause_end = said.clause_end(figure.end)
+        self.after = text[figure.end : min(following[0] if following else self.clause_end, self.clause_end)]
+        self.clause = text[self.clause_start : self.clause_end]
+        self.sentence = text[self.sentence_start : said.sentence_end(figure.end)]
+
+    @cached_property
+    def is_advice(self) -> bool:
+        """Whether the figure is a plan's own: told after a word of advice, without words that claim data."""
+        sentence = self.said.text[self.sentence_start : self.figure.start]
+        after = self.after[:8]
+        word = words.ADVICE.search(sentence) or words.ADVICE.match(after) or re.match(r"(?:内|以内|之内|前)(?:回访|联系|完成|跟进)", after)
+        if word is None:
+            return False
+        if words.TARGET.search(self.before):
+            return True
+        return words.CLAIM_IN_ADVICE.search(self.clause_before) is None
+
+    @cached_property
+    def measure_mentions(self) -> list[Mention]:
+        return self.said.named(MEASURE, self.window_start, self.figure.start)
+
+    @cached_property
+    def measures(self) -> frozenset[str]:
+        """The measures that the figure may be of; none: nothing is told."""
+        return self._measures[0]
+
+    @cached_property
+    def _measures(self) -> tuple[frozenset[str], bool]:
+        """The measures, and whether they are told in the figure's own clause."""
+        said, figure = self.said, self.figure
+        groups = [
+            (said.group(self.measure_mentions), True),
+            ([one for one in said.named(MEASURE, figure.end, figure.end + 8) if one.end <= figure.end + len(self.after)
+              and _TIGHT.match(said.text[figure.end : one.start])][:1], True),
+            (said.group(said.named(MEASURE, self.clause_start, figure.start)), True),
+            (said.group(said.named(MEASURE, self.sentence_start, figure.start)), False),
+            (said.group(said.named(MEASURE, max(0, self.sentence_start - 200), self.sentence_start)), False),
+            ([one for one in said.earlier if one.what == MEASURE][-1:], False),
+        ]
+        for group, own in groups:
+            if group:
+                assigned = self._assigned(group, MEASURE)
+                named = frozenset().union(*(one.named for one in assigned)) & self._known_measures
+                named = frozenset(name for name in named if self._kind_of_measure_fits(name))
+                if named:
+                    return named, own
+        return NONE, False
+
+    @cached_property
+    def _known_measures(self) -> frozenset[str]:
+        return frozenset(self.facts.measures) | frozenset(self.facts.named_days)
+
+    def _kind_of_measure_fits(self, name: str) -> bool:
+        """A measure that no figure of this unit could be of is not what the figure is about."""
+        kind = self.figure.kind
+        if kind in ("percent", "points", "ratio", "number", "discount"):
+            return True
+        return name in _measures_of_kind(self.facts).get(kind, ())
+
+    def _assigned(self, group: list[Mention], what: str) -> list[Mention]:
+        """Of 订单数和客人数分别…X和Y the one that stands at this figure's place; else all that are joined."""
+        if len(group) < 2:
+            return group
+        end = group[-1].end
+        told = self.said.text[end : self.figure.start]
+        apart = re.search(r"分别|各为|依次|各占", told)
+        if apart is None:
+            return group
+        del what
+        figures = [one for one in self.said.figures if one.start >= end and one.end <= self.figure.start and one.day is None]
+        place = len(figures)
+        return [group[place]] if place < len(group) else group
+
+    @cached_property
+    def entity_mentions(self) -> list[Mention]:
+        """Whom or when the figure is about, by its own clause, else its sentence."""
+        said = self.said
+        own = said.named(ENTITY, self.clause_start, self.figure.start)
+        if own:
+            last = said.group(own)
+            if len(last) > 1 or not self._split(own):
+                return self._with_dates(self._assigned(last, ENTITY))
+            return self._with_dates(last)
+        after = [
+            one
+            for one in said.named(ENTITY, self.figure.end, self.figure.end + 14)
+            if re.match(r"^[（(\s]*$", said.text[self.figure.end : one.start])
+        ]
+        if after:
+            return after[:1]
+        return self._with_dates(said.group(said.named(ENTITY, self.sentence_start, self.figure.start)))
+
+    def _split(self, own: list[Mention]) -> bool:
+        return len(own) > 1
+
+    def _with_dates(self, found: list[Mention]) -> list[Mention]:
+        """6月13日（周六） is one day: the date is enough."""
+        dates = [one for one in found if any(name.startswith("D:") for name in one.named)]
+        return dates if dates and len(dates) < len(found) and all(
+            any(name.startswith(("D:", "w:")) for name in one.named) for one in found
+        ) else found
+
+    @cached_property
+    def entities(self) -> frozenset[str]:
+        """Known entities that the figure's words name."""
+        return self._resolved(self.entity_mentions)
+
+    @cached_property
+    def all_entities(self) -> frozenset[str]:
+        """All that the text and the item's earlier texts name."""
+        return self._resolved([*self.said.earlier, *(one for one in self.said.mentions if one.what == ENTITY)])
+
+    def _resolved(self, found: Sequence[Mention]) -> frozenset[str]:
+        names: set[str] = set()
+        for one in found:
+            if one.what == ENTITY:
+                for name in one.named:
+                    names |= _as_entities(self.facts, name)
+        return frozenset(names)
+
+    @cached_property
+    def sentence_entities(self) -> frozenset[str]:
+        return self._resolved(self.said.named(ENTITY, self.sentence_start, self.said.sentence_end(self.figure.end)))
+
+    @cached_property
+    def sentence_measures(self) -> frozenset[str]:
+        found = self.said.named(MEASURE, self.sentence_start, self.said.sentence_end(self.figure.end))
+        return frozenset().union(*(one.named for one in found)) if found else NONE
+
+    # --- period and direction
+
+    @cached_property
+    def period(self) -> str:
+        """now, before, or "" where both may be meant."""
+        text = self.before
+        if self._closes_with_before(text) or (_FROM.search(text) and _FROM_AFTER.match(self.after)):
+            return "before"
+        if _NOW.search(text):
+            return "now"
+        if self._before_word(text) and not words.COMPARED.search(text):
+            return ""
+        return "now"
+
+    def _closes_with_before(self, text: str) -> bool:
+        close = _BEFORE_CLOSE.search(text)
+        if close is None or self._is_now_word(close[0]):
+            return self._month_is_before()
+        rest = close[0]
+        return not (words.UP.search(rest) or words.DOWN.search(rest) or _NOW.search(rest))
+
+    def _is_now_word(self, text: str) -> bool:
+        now = self.facts.now_words
+        return bool(now) and now in text and not re.search(f"[上前再]{re.escape(now)}", text)
+
+    def _before_word(self, text: str) -> bool:
+        return bool(_BEFORE.search(text)) and not self._is_now_word(text)
+
+    def _month_is_before(self) -> bool:
+        months = [one for one in self.entity_mentions if any(name.startswith("M:") for name in one.named)]
+        if not months or months[-1].start < self.window_start:
+            return False
+        numbers = {int(name[2:]) for name in months[-1].named}
+        return bool(numbers & self.facts.before_months) and not numbers & self.facts.now_months
+
+    @cached_property
+    def direction(self) -> int:
+        """1: told as growth, -1: as a fall, 0: neither. Of a change told beside another one, its direction."""
+        found = self._direction_in(self.before)
+        if found:
+            return found
+        after = re.match(r"\s?的?\s?(?:[^，。；\d]{0,2}?)(增长|增幅|涨幅|升幅|提升|上升|降幅|跌幅|下降|下滑|减少|回落)", self.after)
+        if after is not None:
+            return 1 if words.UP.fullmatch(after[1]) or words.UP.match(after[1]) else -1
+        # …下降116362.47元（22.8%）, …下降19.8%、20.6%
+        if re.fullmatch(r"[\s（(、和与及或即约也就是,，合幅度为达:]*", self.before) and self.previous_end > self.sentence_start:
+            previous = next((one for one in reversed(self.said.figures) if one.end == self.previous_end), None)
+            if previous is not None and previous.start >= self.sentence_start:
+                return _Near(self.facts, self.said, previous).direction
+        return 0
+
+    def _direction_in(self, text: str) -> int:
+        ups = [(match.end(), 1, match) for match in words.UP.finditer(text)]
+        downs = [(match.end(), -1, match) for match in words.DOWN.finditer(text)]
+        if not ups and not downs:
+            return 0
+        end, sign, _ = max(ups + downs, key=lambda one: one[0])
+        rest = text[end:]
+        if len(rest) > 10 or re.match(r"(?:的)(?!幅)", rest):
+            return 0
+        if re.search(r"(?:不|未|没有|没)$", text[:max(0, end - 2)]):
+            return 0
+        return sign
+
+    @cached_property
+    def reached(self) -> bool:
+        """Whether the figure is where a change arrived (降至X), and not the change."""
+        return bool(re.search(rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*\s?$", self.before)) and not re.search(
+            r"幅度?(?:为|达|至|到)\s?(?:约|近)?$", self.before
+        ) or bool(re.search(r"(?:增至|升至|降至|减至|跌至|升到|降到|滑至|滑到|落至|落到)\s?(?:约|近|不到|不足|超过|仅)*\s?$", self.before))
+
+    # --- fitting
+
+    def fits(self, fact: Fact) -> bool:
+        """Whether the figure's own words can mean this fact."""
+        return (
+            self._sign_fits(fact) and self._measure_fits(fact) and self._entity_fits(fact) and self._period_fits(fact)
+        )
+
+    def _sign_fits(self, fact: Fact) -> bool:
+        written = self.figure
+        change = fact.aspect in ("change", "compared", "gap")
+        if written.signed and written.value is not None and fact.value and fact.aspect != "compared":
+            return (written.value > 0) == (fact.value > 0) and (self.direction == 0 or fact.aspect == "change")
+        if fact.aspect == "text":
+            return True
+        if self.reached:
+            return fact.aspect in ("level", "average", "total", "share") and self._arrived(fact)
+        if self.direction:
+            if fact.aspect == "change":
+                return (fact.value > 0) == (self.direction > 0) or fact.value == 0
+            # 比大厅A区少4566元: which of the two is meant is not told apart here
+            return fact.aspect in ("compared", "gap", "span") or (fact.aspect == "times" and self.figure.kind == "ratio")
+        if fact.aspect == "change":
+            return bool(
+                words.COMPARED.search(self.clause_before[-24:]) or words.COMPARED.search(self.after[:6])
+                or re.search(r"幅|零增长|持平", self.before)
+            ) and (fact.value >= 0 or not written.signed)
+        if change and fact.aspect == "gap":
+            return bool(_GAP_WORDS.search(self.sentence))
+        if fact.aspect in ("times", "inverse"):
+            return self.figure.kind == "ratio" or bool(re.search(r"相当于|只有|仅|为|是", self.before))
+        if fact.aspect == "level" and fact.value < 0 and not written.signed:
+            return bool(re.search(r"负|亏|倒|冲|退|抵", self.clause))
+        if fact.aspect == "average":
+            return bool(words.AVERAGE.search(self.clause) or words.AVERAGE.search(self.sentence))
+        if fact.aspect == "share" and self.figure.kind == "percent":
+            return bool(words.SHARE.search(self.sentence) or re.search(r"集中|来自|都在|其中|主要|合计|共|贡献|比例|的订单|的消费|的净收入|的收入|在|是", self.sentence))
+        return True
+
+    def _arrived(self, fact: Fact) -> bool:
+        """降至X: whether what the fact is a level of did fall."""
+        sign = self._direction_of_arrival()
+        if not sign or fact.aspect != "level" or fact.period != "now":
+            return fact.period != "before"
+        row = fact.path.rpartition(".")[0]
+        changes = [one.value for one in self.facts.listed if one.aspect == "change" and one.path.rpartition(".")[0] == row]
+        return not changes or any((value > 0) == (sign > 0) or value == 0 for value in changes)
+
+    def _direction_of_arrival(self) -> int:
+        ups = [match.end() for match in words.UP.finditer(self.before)]
+        downs = [match.end() for match in words.DOWN.finditer(self.before)]
+        if not ups and not downs:
+            return 0
+        return 1 if max(ups, default=-1) > max(downs, default=-1) else -1
+
+    def _measure_fits(self, fact: Fact) -> bool:
+        measures, own = self._measures
+        if fact.aspect == "span":
+            return self._is_span()
+        if not measures:
+            return True
+        if not fact.measures:
+            return fact.aspect in ("text", "counted")
+        if fact.measures & measures:
+            return True
+        # the sentence before may be about something else than a text's own words
+        return not own and fact.aspect == "text"
+
+    def _is_span(self) -> bool:
+        return bool(_SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after)))
+
+    def _entity_fits(self, fact: Fact) -> bool:
+        wanted = self.entities
+        about = fact.entities
+        if fact.aspect in ("span", "counted"):
+            return True
+        if not about:
+            if fact.aspect in ("average", "total", "gap", "text", "share") or not wanted:
+                return True
+            return not self._binding(wanted, fact)
+        if fact.aspect == "text":
+            return not wanted or bool(about & wanted) or not self._binding(wanted, fact)
+        if fact.aspect in ("compared", "total", "average", "share") and len(about) > 1 and fact.path.find(",") > 0:
+            return True
+        if wanted and self._binding(wanted, fact):
+            return bool(about & wanted)
+        if wanted & about:
+            return True
+        if fact.measures and not wanted:
+            return bool(about & self.all_entities) or bool(words.SUPERLATIVE.search(self.sentence + self.said.earlier_text))
+        return bool(about & self.all_entities)
+
+    def _binding(self, wanted: frozenset[str], fact: Fact) -> bool:
+        """Whether the named entities have facts of this measure at all: else they say nothing of it."""
+        known = _entities_by_measure(self.facts)
+        if not fact.measures:
+            return True
+        return any(wanted & known.get(name, NONE) for name in fact.measures)
+
+    def _period_fits(self, fact: Fact) -> bool:
+        if fact.scope and fact.aspect in ("level", "share", "average"):
+            if _SCOPE_30.search(self.clause_before) and fact.scope == 180:
+                return False
+            if _SCOPE_180.search(self.clause_before) and not _SCOPE_30.search(self.clause_before) and fact.scope in (30, 90) :
+                return False
+        if fact.aspect not in ("level", "average", "total"):
+            return True
+        if not fact.period:
+            # the series and the parts are the window's own
+            return self.period != "before" or fact.group not in ("每日走势", "每周走势")
+        period = self.period
+        return not period or period == fact.period
+
+    # --- facts that the words join
+
+    def combined(self) -> Iterator[Fact]:
+        """Facts that follow from those that the figure's sentence names together."""
+        entities = self.sentence_entities
+        measures = self.measures
+        if len(entities) >= 1:
+            levels: dict[tuple[frozenset[str], str, str], list[Fact]] = {}
+            for fact in self.facts.listed:
+                if not fact.measures or fact.aspect not in ("level", "share", "average") or fact.period == "before":
+                    continue
+                if measures and not fact.measures & measures:
+                    continue
+                whole = not fact.entities and fact.aspect != "share"
+                if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
+                    levels.setdefault((fact.measures, fact.kind, "" if fact.aspect != "share" else "share"), []).append(fact)
+            for found in levels.values():
+                distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
+                if 2 <= len(distinct) <= MOST_JOINED:
+                    yield from of_several(list(distinct.values()))
+        named = self.sentence_measures & self._known_measures
+        if len(named) >= 2:
+            wholes = [
+                fact
+                for fact in self.facts.listed
+                if fact.measures & named and (not fact.entities or fact.entities & self.entities)
+                and fact.aspect in ("level", "share") and (not fact.period or fact.period == (self.period or "now"))
+            ][:MOST_JOINED]
+            for place, one in enumerate(wholes):
+                for other in wholes[place + 1 :]:
+                    if one.measures != other.measures and one.entities == other.entities and one.group == other.group:
+                        yield from of_two_measures(one, other)
+
+    def _speaks_of_the_whole(self, fact: Fact) -> bool:
+        if fact.aspect == "average":
+            return bool(words.AVERAGE.search(self.sentence))
+        return bool(re.search(r"全店|整体|总|全部|整个", self.sentence))
+
+
+def _as_entities(facts: Facts, name: str) -> frozenset[str]:
+    """The facts' own names of what a passage names: of a date without a year, those that fit."""
+    if name.startswith("D:"):
+        month, _, day = name[2:].partition("-")
+        found = frozenset(
+            entity
+            for entity in facts.entities
+            if entity.startswith("d:") and entity.endswith(f"-{int(month):02d}-{int(day):02d}")
+        )
+        return found or frozenset({name})
+    if name.startswith("M:"):
+        month = f"-{int(name[2:]):02d}"
+        return frozenset(entity for entity in facts.entities if entity.startswith("m:") and entity.endswith(month))
+    return frozenset({name}) if name in facts.entities else NONE
+
+
+def _entities_by_measure(facts: Facts) -> dict[str, frozenset[str]]:
+    return _cached(facts)[0]
+
+
+def _measures_of_kind(facts: Facts) -> dict[str, frozenset[str]]:
+    return _cached(facts)[1]
+
+
+def _cached(facts: Facts) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+    found = getattr(facts, "_by_measure", None)
+    if found is None:
+        from ai_assets.trust.facts import COMPATIBLE
+
+        entities: dict[str, set[str]] = {}
+        kinds: dict[str, set[str]] = {}
+        for fact in facts.listed:
+            for name in fact.measures:
+                entities.setdefault(name, set()).update(fact.entities)
+                kinds.setdefault(fact.kind, set()).add(name)
+        by_written = {
+            written: frozenset().union(*(kinds.get(kind, ()) for kind in of))  # type: ignore[arg-type]
+            for written, of in COMPATIBLE.items()
+        }
+        found = ({name: frozenset(about) for name, about in entities.items()}, by_written)
+        facts._by_measure = found  # type: ignore[attr-defined]
+    return found
