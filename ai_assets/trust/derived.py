@@ -47,7 +47,14 @@ def derive(facts: Facts) -> None:
         if len(rows) > 1 and not _is_rate(rows[0]):
             made += _of_table(rows)
     made += _counts(facts)
-    facts.listed += made
+    facts.listed += [_named_average(fact) for fact in made]
+
+
+def _named_average(fact: Fact) -> Fact:
+    """The average of the days is called by the name of the prompt's own figure too."""
+    if fact.aspect == "average" and fact.measures == frozenset({"净收入"}):
+        return replace(fact, measures=frozenset({"净收入", "营业日均净收入"}))
+    return fact
 
 
 def _is_rate(fact: Fact) -> bool:
@@ -136,16 +143,18 @@ def _counts(facts: Facts) -> Iterator[Fact]:
         if fact.group and fact.entities and fact.aspect in ("level", "change"):
             tables[fact.group, fact.measures, fact.period, fact.aspect + fact.kind].append(fact)
         elif fact.group == "费用构成" and fact.aspect == "change":
-            tables[fact.group, NONE, "", fact.kind].append(fact)
+            tables[fact.group, NONE, "", f"change{fact.kind}"].append(fact)
     for (group, measures, _, sort), rows in tables.items():
         values = [row.value for row in rows]
-        counted = {len(rows)}
-        if sort.startswith("level"):
+        # of which sort: 1 that rise, -1 that fall, 0 all
+        counted = {(len(rows), 0)}
+        if sort.startswith("change"):
+            counted |= {(sum(value > 0 for value in values), 1), (sum(value < 0 for value in values), -1)}
+        elif any(entity.startswith(("d:", "m:")) for entity in rows[0].entities):
             mean = sum(values) / len(values)
-            counted |= {sum(value > mean for value in values), sum(value < mean for value in values)}
-            counted |= {sum(value == 0 for value in values), sum(value != 0 for value in values)}
-        else:
-            counted |= {sum(value > 0 for value in values), sum(value < 0 for value in values)}
+            counted |= {(sum(value > mean for value in values), 0), (sum(value < mean for value in values), 0)}
+            counted |= {(sum(value == 0 for value in values), 0), (sum(value != 0 for value in values), 0)}
         kind = "days" if any(entity.startswith("d:") for entity in rows[0].entities) else "count"
-        for count in counted:
-            yield Fact(float(count), kind, measures if kind == "days" else NONE, aspect="counted", path=f"{group}: 个数")
+        for count, way in counted:
+            about = measures if kind == "days" else NONE
+            yield Fact(float(count), kind, about, aspect="counted", path=f"{group}: 个数", scope=way)

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 NONE: Final[frozenset[str]] = frozenset()
 
@@ -90,6 +90,9 @@ class Facts:
     measures: set[str] = field(default_factory=set)
     sizes: dict[str, list[float]] = field(default_factory=dict)
     by_kind: dict[str, list[Fact]] = field(default_factory=dict)
+
+    looked_up: Any = None
+    """Indexes of `judging`, made when first needed."""
 
     def index(self) -> None:
         """Sort what was listed; call once, when all is."""

@@ -42,6 +42,8 @@ _UNITS: Final[dict[str, tuple[str, int]]] = {
     "个季度": ("days", 91),
     "年": ("days", 365),
     "人次": ("people", 1),
+    "个人": ("people", 1),
+    "个朋友": ("people", 1),
     "人": ("people", 1),
     "位": ("people", 1),
     "名": ("people", 1),

@@ -154,3 +154,8 @@ def _ungrounded(
 def _told(fact: Fact) -> str:
     value = f"{fact.value:.4f}".rstrip("0").rstrip(".")
     return f"{value} {fact.kind} ({fact.path}{'' if fact.aspect in ('level', 'text') else ': ' + fact.aspect})"
+
+
+def forget() -> None:
+    """Forget the facts of earlier prompts: for measuring."""
+    _facts.cache_clear()

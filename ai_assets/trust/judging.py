@@ -20,7 +20,7 @@ from typing import Final
 
 from ai_assets.trust import words
 from ai_assets.trust.combined import MOST_JOINED, of_several, of_two_measures
-from ai_assets.trust.facts import NONE, Fact, Facts
+from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
 from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.passage import Passage
 from ai_assets.trust.topics import ENTITY, MEASURE, Mention
@@ -166,8 +166,6 @@ class Judge:
 
 
 def _same_kind(figure: Written, fact: Fact) -> bool:
-    from ai_assets.trust.facts import COMPATIBLE
-
     return fact.kind in COMPATIBLE.get(figure.kind, ())
 
 
@@ -204,7 +202,17 @@ class _Near:
 
     @cached_property
     def measure_mentions(self) -> list[Mention]:
-        return self.said.named(MEASURE, self.window_start, self.figure.start)
+        return self._known(self.window_start, self.figure.start)
+
+    def _known(self, start: int, end: int) -> list[Mention]:
+        """Mentions of measures that the prompt has figures of, and that a figure of this unit may be of."""
+        return [one for one in self.said.named(MEASURE, start, end) if self._fitting(one.named)]
+
+    def _fitting(self, named: frozenset[str]) -> frozenset[str]:
+        known = named & self._known_measures
+        if self.figure.kind in ("percent", "points", "ratio", "number", "discount", "date"):
+            return known
+        return known & _cached(self.facts)[1].get(self.figure.kind, NONE)
 
     @cached_property
     def measures(self) -> frozenset[str]:
@@ -215,34 +223,33 @@ class _Near:
     def _measures(self) -> tuple[frozenset[str], bool]:
         """The measures, and whether they are told in the figure's own clause."""
         said, figure = self.said, self.figure
+        following = [
+            one
+            for one in self._known(figure.end, figure.end + min(10, len(self.after)))
+            if _TIGHT.match(said.text[figure.end : one.start])
+        ]
+        earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
         groups = [
             (said.group(self.measure_mentions), True),
-            ([one for one in said.named(MEASURE, figure.end, figure.end + 8) if one.end <= figure.end + len(self.after)
-              and _TIGHT.match(said.text[figure.end : one.start])][:1], True),
-            (said.group(said.named(MEASURE, self.clause_start, figure.start)), True),
-            (said.group(said.named(MEASURE, self.sentence_start, figure.start)), False),
-            (said.group(said.named(MEASURE, max(0, self.sentence_start - 200), self.sentence_start)), False),
-            ([one for one in said.earlier if one.what == MEASURE][-1:], False),
+            (following[:1], True),
+            (said.group(self._known(self.clause_start, figure.start)), True),
+            (said.group(self._known(self.sentence_start, figure.start)), False),
         ]
+        if not self.sentence_entities:
+            # a sentence on another area or day may be on another measure too
+            groups += [
+                (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
+                (earlier[-1:], False),
+            ]
         for group, own in groups:
             if group:
                 assigned = self._assigned(group, MEASURE)
-                named = frozenset().union(*(one.named for one in assigned)) & self._known_measures
-                named = frozenset(name for name in named if self._kind_of_measure_fits(name))
-                if named:
-                    return named, own
+                return frozenset().union(*(self._fitting(one.named) for one in assigned)), own
         return NONE, False
 
     @cached_property
     def _known_measures(self) -> frozenset[str]:
         return frozenset(self.facts.measures) | frozenset(self.facts.named_days)
-
-    def _kind_of_measure_fits(self, name: str) -> bool:
-        """A measure that no figure of this unit could be of is not what the figure is about."""
-        kind = self.figure.kind
-        if kind in ("percent", "points", "ratio", "number", "discount"):
-            return True
-        return name in _measures_of_kind(self.facts).get(kind, ())
 
     def _assigned(self, group: list[Mention], what: str) -> list[Mention]:
         """Of 订单数和客人数分别…X和Y the one that stands at this figure's place; else all that are joined."""
@@ -355,8 +362,8 @@ class _Near:
         found = self._direction_in(self.before)
         if found:
             return found
-        after = re.match(r"\s?的?\s?(?:[^，。；\d]{0,2}?)(增长|增幅|涨幅|升幅|提升|上升|降幅|跌幅|下降|下滑|减少|回落)", self.after)
-        if after is not None:
+        after = re.match(r"\s?的?\s?(?:[^，。；\d]{0,2}?)(增长|增幅|涨幅|升幅|提升|上升|降幅|跌幅|下降|下滑|减少|回落)(?![至到为])", self.after)
+        if after is not None and self.period != "before":
             return 1 if words.UP.fullmatch(after[1]) or words.UP.match(after[1]) else -1
         # …下降116362.47元（22.8%）, …下降19.8%、20.6%
         if re.fullmatch(r"[\s（(、和与及或即约也就是,，合幅度为达:]*", self.before) and self.previous_end > self.sentence_start:
@@ -427,10 +434,9 @@ class _Near:
     def _arrived(self, fact: Fact) -> bool:
         """降至X: whether what the fact is a level of did fall."""
         sign = self._direction_of_arrival()
-        if not sign or fact.aspect != "level" or fact.period != "now":
+        if not sign or fact.period == "before":
             return fact.period != "before"
-        row = fact.path.rpartition(".")[0]
-        changes = [one.value for one in self.facts.listed if one.aspect == "change" and one.path.rpartition(".")[0] == row]
+        changes = _cached(self.facts)[2].get((fact.measures, fact.entities), ())
         return not changes or any((value > 0) == (sign > 0) or value == 0 for value in changes)
 
     def _direction_of_arrival(self) -> int:
@@ -459,11 +465,15 @@ class _Near:
     def _entity_fits(self, fact: Fact) -> bool:
         wanted = self.entities
         about = fact.entities
-        if fact.aspect in ("span", "counted"):
+        if fact.aspect == "span":
             return True
+        if fact.aspect == "counted":
+            return self._count_fits(fact)
         if not about:
-            if fact.aspect in ("average", "total", "gap", "text", "share") or not wanted:
+            if fact.aspect in ("average", "total", "gap", "text") or not wanted:
                 return True
+            if fact.aspect == "share":
+                return bool(fact.measures & self.measures)
             return not self._binding(wanted, fact)
         if fact.aspect == "text":
             return not wanted or bool(about & wanted) or not self._binding(wanted, fact)
@@ -477,15 +487,25 @@ class _Near:
             return bool(about & self.all_entities) or bool(words.SUPERLATIVE.search(self.sentence + self.said.earlier_text))
         return bool(about & self.all_entities)
 
+    def _count_fits(self, fact: Fact) -> bool:
+        """有5个区域下降: how many fall, and not how many rise."""
+        near = self.before[-10:] + self.after[:14]
+        if re.match(r"[^，。；]{0,6}?(?:中|里)", self.after):
+            return fact.scope == 0
+        ups, downs = words.UP.search(near), words.DOWN.search(near)
+        if bool(ups) == bool(downs):
+            return True
+        return fact.scope == (1 if ups else -1)
+
     def _binding(self, wanted: frozenset[str], fact: Fact) -> bool:
         """Whether the named entities have facts of this measure at all: else they say nothing of it."""
-        known = _entities_by_measure(self.facts)
+        known = _cached(self.facts)[0]
         if not fact.measures:
             return True
         return any(wanted & known.get(name, NONE) for name in fact.measures)
 
     def _period_fits(self, fact: Fact) -> bool:
-        if fact.scope and fact.aspect in ("level", "share", "average"):
+        if fact.scope > 1 and fact.aspect in ("level", "share", "average"):
             if _SCOPE_30.search(self.clause_before) and fact.scope == 180:
                 return False
             if _SCOPE_180.search(self.clause_before) and not _SCOPE_30.search(self.clause_before) and fact.scope in (30, 90) :
@@ -553,29 +573,27 @@ def _as_entities(facts: Facts, name: str) -> frozenset[str]:
     return frozenset({name}) if name in facts.entities else NONE
 
 
-def _entities_by_measure(facts: Facts) -> dict[str, frozenset[str]]:
-    return _cached(facts)[0]
+_Indexes = tuple[
+    dict[str, frozenset[str]], dict[str, frozenset[str]], dict[tuple[frozenset[str], frozenset[str]], list[float]]
+]
 
 
-def _measures_of_kind(facts: Facts) -> dict[str, frozenset[str]]:
-    return _cached(facts)[1]
-
-
-def _cached(facts: Facts) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
-    found = getattr(facts, "_by_measure", None)
+def _cached(facts: Facts) -> _Indexes:
+    """By measure its entities; by a written kind the measures it may be of; by measure and entities its changes."""
+    found: _Indexes | None = facts.looked_up
     if found is None:
-        from ai_assets.trust.facts import COMPATIBLE
-
         entities: dict[str, set[str]] = {}
         kinds: dict[str, set[str]] = {}
+        changes: dict[tuple[frozenset[str], frozenset[str]], list[float]] = {}
         for fact in facts.listed:
             for name in fact.measures:
                 entities.setdefault(name, set()).update(fact.entities)
                 kinds.setdefault(fact.kind, set()).add(name)
+            if fact.aspect == "change" and fact.kind != "percent":
+                changes.setdefault((fact.measures, fact.entities), []).append(fact.value)
         by_written = {
-            written: frozenset().union(*(kinds.get(kind, ()) for kind in of))  # type: ignore[arg-type]
-            for written, of in COMPATIBLE.items()
+            written: frozenset(name for kind in of for name in kinds.get(kind, ())) for written, of in COMPATIBLE.items()
         }
-        found = ({name: frozenset(about) for name, about in entities.items()}, by_written)
-        facts._by_measure = found  # type: ignore[attr-defined]
+        found = ({name: frozenset(about) for name, about in entities.items()}, by_written, changes)
+        facts.looked_up = found
     return found
