@@ -19,7 +19,7 @@ COMPATIBLE: Final[dict[str, tuple[str, ...]]] = {
     "yuan": ("yuan", "number"),
     "orders": ("orders", "number"),
     "people": ("people", "number"),
-    "visits": ("visits", "orders", "people", "number", "count"),
+    "visits": ("visits", "orders", "people", "number"),
     "days": ("days", "visits", "number"),
     "minutes": ("minutes", "number"),
     "percent": ("percent",),

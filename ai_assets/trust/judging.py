@@ -177,14 +177,14 @@ class _Near:
         text = said.text
         self.clause_start = said.clause_start(figure.start)
         self.sentence_start = said.sentence_start(figure.start)
-        earlier = [one.end for one in said.figures if one.end <= figure.start and one.day is None and one.kind != "ordinal"][-1:]
-        self.previous_end = earlier[0] if earlier else 0
+        self.previous = said.figure_before(figure.start)
+        self.previous_end = self.previous.end if self.previous is not None else 0
         self.window_start = max(self.clause_start, self.previous_end)
         self.before = text[self.window_start : figure.start]
         self.clause_before = text[self.clause_start : figure.start]
-        following = [one.start for one in said.figures if one.start >= figure.end][:1]
+        following = said.figure_after(figure.end)
         self.clause_end = said.clause_end(figure.end)
-        self.after = text[figure.end : min(following[0] if following else self.clause_end, self.clause_end)]
+        self.after = text[figure.end : min(self.clause_end if following is None else following, self.clause_end)]
         self.clause = text[self.clause_start : self.clause_end]
         self.sentence = text[self.sentence_start : said.sentence_end(figure.end)]
 
@@ -235,8 +235,10 @@ class _Near:
             (said.group(self._known(self.clause_start, figure.start)), True),
             (said.group(self._known(self.sentence_start, figure.start)), False),
         ]
-        if not self.sentence_entities:
-            # a sentence on another area or day may be on another measure too
+        if not self.sentence_entities and self.figure.kind in ("yuan", "percent", "points", "ratio", "number") and not (
+            self.sentence_measures & self._known_measures
+        ):
+            # a sentence on another area or day, or with a unit of its own, may be on another measure too
             groups += [
                 (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
                 (earlier[-1:], False),
@@ -261,8 +263,7 @@ class _Near:
         if apart is None:
             return group
         del what
-        figures = [one for one in self.said.figures if one.start >= end and one.end <= self.figure.start and one.day is None]
-        place = len(figures)
+        place = self.said.claims_between(end, self.figure.start)
         return [group[place]] if place < len(group) else group
 
     @cached_property
@@ -282,7 +283,10 @@ class _Near:
         ]
         if after:
             return after[:1]
-        return self._with_dates(said.group(said.named(ENTITY, self.sentence_start, self.figure.start)))
+        before = said.named(ENTITY, self.sentence_start, self.figure.start)
+        # 最近一单在6月4日，斯诺克区，实付…: the order, and not the area
+        order = [one for one in before if "last" in one.named]
+        return order[-1:] or self._with_dates(said.group(before))
 
     def _split(self, own: list[Mention]) -> bool:
         return len(own) > 1
@@ -367,9 +371,8 @@ class _Near:
             return 1 if words.UP.fullmatch(after[1]) or words.UP.match(after[1]) else -1
         # …下降116362.47元（22.8%）, …下降19.8%、20.6%
         if re.fullmatch(r"[\s（(、和与及或即约也就是,，合幅度为达:]*", self.before) and self.previous_end > self.sentence_start:
-            previous = next((one for one in reversed(self.said.figures) if one.end == self.previous_end), None)
-            if previous is not None and previous.start >= self.sentence_start:
-                return _Near(self.facts, self.said, previous).direction
+            if self.previous is not None and self.previous.start >= self.sentence_start:
+                return _Near(self.facts, self.said, self.previous).direction
         return 0
 
     def _direction_in(self, text: str) -> int:
@@ -453,7 +456,7 @@ class _Near:
         if not measures:
             return True
         if not fact.measures:
-            return fact.aspect in ("text", "counted")
+            return fact.aspect in ("text", "counted") and not own
         if fact.measures & measures:
             return True
         # the sentence before may be about something else than a text's own words

@@ -20,6 +20,7 @@ from ai_assets.trust.topics import ENTITY, Mention, mentions
 _CLAUSE_END: Final = re.compile(r"[，。；;！!？?\n]|,(?!\d)")
 _SENTENCE_END: Final = re.compile(r"[。；;！!？?\n]")
 _JOINED: Final = re.compile(r"^[\s和与及、/，跟以至到~\-（(）)]*$")
+_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前)\s?$")
 LONGEST_AROUND: Final = 160
 """So much before and after a figure is looked at, whatever the text's sentences are."""
 
@@ -77,6 +78,42 @@ class Passage:
     def _after(self, ends: list[int], at: int) -> int:
         place = bisect_left(ends, at + 1)
         return min(ends[place] - 1 if place < len(ends) else len(self.text), at + LONGEST_AROUND)
+
+    def figure_before(self, at: int) -> Written | None:
+        """The last claim (no date, no rank, no 近30天) that ends at or before a place."""
+        place = bisect_right(self._claim_ends, at)
+        return self._claims[place - 1] if place else None
+
+    def figure_after(self, at: int) -> int | None:
+        """Where the first figure at or after a place begins."""
+        place = bisect_left(self._figure_starts, at)
+        return self._figure_starts[place] if place < len(self._figure_starts) else None
+
+    def claims_between(self, start: int, end: int) -> int:
+        """How many claims lie between two places."""
+        return bisect_right(self._claim_ends, end) - bisect_left(self._claim_starts, start)
+
+    @cached_property
+    def _claims(self) -> list[Written]:
+        return [
+            one
+            for one in self.figures
+            if one.day is None
+            and one.kind != "ordinal"
+            and not (one.kind == "days" and _SPAN_BEFORE.search(self.text, max(0, one.start - 3), one.start))
+        ]
+
+    @cached_property
+    def _claim_ends(self) -> list[int]:
+        return [one.end for one in self._claims]
+
+    @cached_property
+    def _claim_starts(self) -> list[int]:
+        return [one.start for one in self._claims]
+
+    @cached_property
+    def _figure_starts(self) -> list[int]:
+        return [one.start for one in self.figures]
 
     @cached_property
     def _clause_ends(self) -> list[int]:
