@@ -591,7 +591,8 @@ def _cached(facts: Facts) -> _Indexes:
         for fact in facts.listed:
             for name in fact.measures:
                 entities.setdefault(name, set()).update(fact.entities)
-                kinds.setdefault(fact.kind, set()).add(name)
+                if fact.aspect != "text":
+                    kinds.setdefault(fact.kind, set()).add(name)
             if fact.aspect == "change" and fact.kind != "percent":
                 changes.setdefault((fact.measures, fact.entities), []).append(fact.value)
         by_written = {

@@ -19,7 +19,7 @@ from ai_assets.trust.topics import ENTITY, Mention, mentions
 
 _CLAUSE_END: Final = re.compile(r"[，。；;！!？?\n]|,(?!\d)")
 _SENTENCE_END: Final = re.compile(r"[。；;！!？?\n]")
-_JOINED: Final = re.compile(r"^[\s和与及、/，跟以至到~\-（(）)]*$")
+_JOINED: Final = re.compile(r"^\s*(?:[和与及、/，跟至到~\-]|以及|还有|加上?|（[^）]{0,6}）)\s*$")
 _SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前)\s?$")
 LONGEST_AROUND: Final = 160
 """So much before and after a figure is looked at, whatever the text's sentences are."""

@@ -65,7 +65,12 @@ def _answer(rng: Random, words: ModuleType, prompt: dict[str, Any], number: int)
     sort = ("true", "true", "true", "false", "false", "false")[number]
     if number == 2 and rng.random() < 0.5 or not claims:
         texts = [rng.choice(words.NO_NUMBERS) for _ in range(3)]
-        return {"app": app, "sort": "free", "false": [], "answer": _shaped(rng, words, app, texts, [[]] * 3)[0]}
+        return {
+            "app": app,
+            "sort": "free",
+            "false": [],
+            "answer": _shaped(rng, words, app, texts, [[]] * 3)[0],
+        }
     rng.shuffle(claims)
     chosen = claims[: rng.randint(2, LONGEST)]
     texts, marks = [], []
@@ -168,11 +173,15 @@ def _shaped(
     if app in ("app2", "app2a"):
         return {
             "insights": [
-                {"title": rng.choice(words.TITLES), "body": put(f"insights.{n}.body", n), "tone": "neutral"} for n in every
+                {"title": rng.choice(words.TITLES), "body": put(f"insights.{n}.body", n), "tone": "neutral"}
+                for n in every
             ]
         }, false
     if app in ("app3", "app8", "app6"):
-        clues = [{"category": "消费习惯", "emoji": "📅", "summary": put(f"clues.{n}.summary", n), "detail": ""} for n in every]
+        clues = [
+            {"category": "消费习惯", "emoji": "📅", "summary": put(f"clues.{n}.summary", n), "detail": ""}
+            for n in every
+        ]
         return ({"score": 6} if app == "app6" else {}) | {"clues": clues}, false
     if app == "app4":
         return {
@@ -181,10 +190,14 @@ def _shaped(
             "one_line_summary": "保持联系，做好接待。",
         }, false
     if app == "app5":
-        return {"tactics": [{"scenario": "微信问候", "script": put(f"tactics.{n}.script", n)} for n in every]}, false
+        return {
+            "tactics": [{"scenario": "微信问候", "script": put(f"tactics.{n}.script", n)} for n in every]
+        }, false
     return {
         "summary": put("summary", 0),
-        "strategies": [{"title": "稳定到店", "content": put(f"strategies.{n - 1}.content", n)} for n in every if n],
+        "strategies": [
+            {"title": "稳定到店", "content": put(f"strategies.{n - 1}.content", n)} for n in every if n
+        ],
     }, false
 
 

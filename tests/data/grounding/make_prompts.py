@@ -151,7 +151,9 @@ def _prompts(
     def made(name: str, about: Subject) -> Iterator[dict[str, Any]]:
         app = APPS[name]
         prompt = app.build(MemberSource(data, note, given), about)
-        given[name] = Given(app.answer.model_validate(answer(SEED, app.entry.alias, prompt.text)).model_dump(), MADE_AT)
+        given[name] = Given(
+            app.answer.model_validate(answer(SEED, app.entry.alias, prompt.text)).model_dump(), MADE_AT
+        )
         who = member if about.assistant_id is None else f"{about.assistant_id}_{member}"
         yield _row(f"{app.entry.alias}-{site_id}-{who}", app.entry.alias, sample, prompt.text)
 

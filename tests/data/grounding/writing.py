@@ -87,24 +87,39 @@ def _write(rng: Random, v: V) -> str:
         if size >= 100:
             forms += [f"{size:,.0f}元", f"{size:.0f}元", f"¥{size:,.2f}"]
         if size >= 20000:
-            forms += [f"{size / 1e4:.2f}万元", f"{size / 1e4:.1f}万元", f"{size / 1e4:.2f}万", wide(f"{size / 1e4:.2f}") + "万元"]
+            forms += [
+                f"{size / 1e4:.2f}万元",
+                f"{size / 1e4:.1f}万元",
+                f"{size / 1e4:.2f}万",
+                wide(f"{size / 1e4:.2f}") + "万元",
+            ]
             forms.append(f"约{size / 1e4:.1f}万元")
             if size % 1e4 > 500:
                 forms.append(f"超过{int(size // 1e4)}万元" if size >= 1e5 else f"{int(size // 1e4)}万余元")
         elif size >= 1000:
-            forms.append(f"约{round(size, -2):.0f}元" if abs(round(size, -2) - size) / size < 0.02 else f"{size:.1f}元")
+            forms.append(
+                f"约{round(size, -2):.0f}元" if abs(round(size, -2) - size) / size < 0.02 else f"{size:.1f}元"
+            )
         return rng.choice(forms)
     if v.kind == "count":
         forms = [f"{size:.0f}{v.unit}", f"{size:.0f}{v.unit}", f"{size:.0f} {v.unit}"]
         if size >= 1000:
-            forms += [f"{size:,.0f}{v.unit}", f"{int(size // 100) * 100}多{v.unit}" if size % 100 else f"{size:.0f}{v.unit}"]
+            forms += [
+                f"{size:,.0f}{v.unit}",
+                f"{int(size // 100) * 100}多{v.unit}" if size % 100 else f"{size:.0f}{v.unit}",
+            ]
         if 2 < size < 100 and "cn" in v.forms:
             forms.append(chinese(int(size)) + v.unit)
         return rng.choice(forms)
     if v.kind == "percent":
         forms = [f"{trimmed(size, 1)}%", f"{size:.1f}%", f"{size:.1f}%"]
         if size >= 10:
-            forms += [f"{size:.0f}%", f"约{size:.0f}%", wide(f"{size:.1f}") + "％", f"百分之{chinese(round(size))}"]
+            forms += [
+                f"{size:.0f}%",
+                f"约{size:.0f}%",
+                wide(f"{size:.1f}") + "％",
+                f"百分之{chinese(round(size))}",
+            ]
             if "cheng" in v.forms and 15 < size < 97:
                 tenths, rest = divmod(size, 10)
                 if rest > 8:
@@ -148,7 +163,9 @@ def falsify(rng: Random, v: V) -> tuple[str, V] | None:
         elif kind == "unit":
             value = v.value * rng.choice([10, 0.1])
         else:
-            value = abs(v.value) * rng.choice([0.62, 0.71, 1.37, 1.54]) + (rng.randint(2, 4) if v.kind in ("count", "days") else 0)
+            value = abs(v.value) * rng.choice([0.62, 0.71, 1.37, 1.54]) + (
+                rng.randint(2, 4) if v.kind in ("count", "days") else 0
+            )
         if v.kind in ("count",) or (v.kind == "days" and v.value == int(v.value)):
             value = float(round(value))
         if value > 0 and _far(value, v):
@@ -157,7 +174,9 @@ def falsify(rng: Random, v: V) -> tuple[str, V] | None:
 
 
 def _other_digit(rng: Random, v: V) -> float:
-    places = 0 if v.kind in ("count",) else 1 if v.kind in ("percent", "points", "ratio", "days", "minutes") else 2
+    places = (
+        0 if v.kind in ("count",) else 1 if v.kind in ("percent", "points", "ratio", "days", "minutes") else 2
+    )
     digits = list(f"{abs(v.value):.{places}f}")
     whole = [place for place, letter in enumerate(digits) if letter in string.digits][:2]
     place = rng.choice(whole or [0])
