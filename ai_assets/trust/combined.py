@@ -25,12 +25,14 @@ def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
         if one.entities == other.entities and one.aspect == other.aspect:
             continue
         yield from _compared(one, other)
-    if len(facts) < 2:
+    # the whole is no part of a sum
+    parts = [fact for fact in facts if fact.entities]
+    if len(parts) < 2:
         return
-    values = [fact.value for fact in facts if fact.aspect == facts[0].aspect]
-    entities = frozenset().union(*(fact.entities for fact in facts))
-    joined = replace(facts[0], entities=entities, path=f"{facts[0].group}: 合计")
-    if facts[0].kind in _ADDS or facts[0].aspect == "share":
+    values = [fact.value for fact in parts if fact.aspect == parts[0].aspect]
+    entities = frozenset().union(*(fact.entities for fact in parts))
+    joined = replace(parts[0], entities=entities, path=f"{parts[0].group}: 合计")
+    if parts[0].kind in _ADDS or parts[0].aspect == "share":
         yield replace(joined, value=sum(values), aspect="total")
         yield replace(joined, value=sum(values) / len(values), aspect="average")
 

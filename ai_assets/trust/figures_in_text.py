@@ -360,6 +360,8 @@ def _amount(text: str, match: re.Match[str], month: int | None) -> Written | Non
     if value is None:
         return None
     chinese = words[0] not in "0123456789"
+    if chinese and len(words) == 1 and before in ("周", "期", "拜"):
+        return None
     scale, more = match["scale"], match["more"]
     if chinese and not _counts(words, unit, scale, more, text, match):
         return None

@@ -45,8 +45,14 @@ _SCOPE_30: Final = re.compile(r"近30天|最近30天|过去30天|近三十天|�
 _SCOPE_180: Final = re.compile(r"近180天|最近180天|过去180天|近半年|半年来|过去半年|最近半年|180天内|180天里|近六个月|半年内|半年里")
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
 _TIGHT: Final = re.compile(r"^[的（(\s]*$")
-_PER: Final = re.compile(r"平均|均|每")
-_GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|差|多|少|高|低|倍|比")
+_FILLER: Final = re.compile(r"[\s（(、和与及或即约也就是,，合幅度为达到:分别各依次比例近超过仅]*")
+_LIES_IN: Final = re.compile(r"^[^，。；,;\d]{0,8}(?:来自|在|于|属于|是|出自|花在|靠)(?:了)?$")
+_EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次趟回]")
+_INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
+_WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
+_TOP: Final = re.compile(r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]")
+_BREAK: Final = re.compile(r"[和与及、/，。；]")
+_GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
 
 
 @dataclass
@@ -223,17 +229,14 @@ class _Near:
     def _measures(self) -> tuple[frozenset[str], bool]:
         """The measures, and whether they are told in the figure's own clause."""
         said, figure = self.said, self.figure
-        following = [
-            one
-            for one in self._known(figure.end, figure.end + min(10, len(self.after)))
-            if _TIGHT.match(said.text[figure.end : one.start])
-        ]
+        if figure.kind == "days" and _EACH_TIME.match(self.after):
+            return _INTERVALS & self._known_measures or _INTERVALS, True
         earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
         groups = [
-            (said.group(self.measure_mentions), True),
-            (following[:1], True),
-            (said.group(self._known(self.clause_start, figure.start)), True),
-            (said.group(self._known(self.sentence_start, figure.start)), False),
+            (self._subject(self.measure_mentions), True),
+            (self._behind(self._known(figure.end, self.clause_end))[:1], True),
+            (self._subject(self._known(self.clause_start, figure.start)), True),
+            (self._subject(self._known(self.sentence_start, figure.start)), False),
         ]
         if not self.sentence_entities and self.figure.kind in ("yuan", "percent", "points", "ratio", "number") and not (
             self.sentence_measures & self._known_measures
@@ -245,9 +248,38 @@ class _Near:
             ]
         for group, own in groups:
             if group:
+                if len(group) == 1 and own and self._is_whole(group[0]):
+                    # 8单享受优惠，占订单的26%: the orders are what it is a share of
+                    told = [one for one in self._known(self.sentence_start, group[0].start) if one.end <= group[0].start]
+                    group = [*told[-1:], *group]
+                if not own and words.TOTAL.search(self.before):
+                    # 每单113分钟，总计1588分钟: of a kind, but not that measure
+                    return NONE, False
                 assigned = self._assigned(group, MEASURE)
                 return frozenset().union(*(self._fitting(one.named) for one in assigned)), own
         return NONE, False
+
+    def _behind(self, found: list[Mention]) -> list[Mention]:
+        """What stands behind the figure and is what it is of: 52单订单, 27%来自助教费, 5次是在周三."""
+        text, end = self.said.text, self.figure.end
+        return [one for one in found if _TIGHT.match(text[end : one.start]) or _LIES_IN.match(text[end : one.start])]
+
+    def _subject(self, found: list[Mention]) -> list[Mention]:
+        """The last mentions: of 台费支出 the 台费, of 享受优惠的占订单的 both."""
+        group = self.said.group(found)
+        if len(group) != 1 or len(found) < 2:
+            return group
+        last, other = group[0], found[-2]
+        between = self.said.text[other.end : last.start]
+        if self._is_whole(last):
+            return [other, last] if len(between) < 40 else group
+        word = self.said.text[last.start : last.end]
+        if word in words.GENERIC and len(between) <= 3 and not _BREAK.search(between):
+            return [other]
+        return group
+
+    def _is_whole(self, one: Mention) -> bool:
+        return bool(_WHOLE.search(self.said.text[max(0, one.start - 6) : one.start]))
 
     @cached_property
     def _known_measures(self) -> frozenset[str]:
@@ -276,11 +308,7 @@ class _Near:
             if len(last) > 1 or not self._split(own):
                 return self._with_dates(self._assigned(last, ENTITY))
             return self._with_dates(last)
-        after = [
-            one
-            for one in said.named(ENTITY, self.figure.end, self.figure.end + 14)
-            if re.match(r"^[（(\s]*$", said.text[self.figure.end : one.start])
-        ]
+        after = self._behind(said.named(ENTITY, self.figure.end, self.clause_end))
         if after:
             return after[:1]
         before = said.named(ENTITY, self.sentence_start, self.figure.start)
@@ -331,6 +359,10 @@ class _Near:
     def period(self) -> str:
         """now, before, or "" where both may be meant."""
         text = self.before
+        if re.match(r"\s?(?:→|->|=>|➜)", self.after):
+            return "before"
+        if re.search(r"(?:→|->|=>|➜)\s?$", text):
+            return "now"
         if self._closes_with_before(text) or (_FROM.search(text) and _FROM_AFTER.match(self.after)):
             return "before"
         if _NOW.search(text):
@@ -363,14 +395,16 @@ class _Near:
     @cached_property
     def direction(self) -> int:
         """1: told as growth, -1: as a fall, 0: neither. Of a change told beside another one, its direction."""
-        found = self._direction_in(self.before)
+        # 两者同时下降，分别为17%、14.7%: told once, before
+        wider = self.said.text[max(self.sentence_start, self.previous_end) : self.figure.start]
+        found = self._direction_in(self.before) or (self._direction_in(wider) if _FILLER.fullmatch(self.before) else 0)
         if found:
             return found
         after = re.match(r"\s?的?\s?(?:[^，。；\d]{0,2}?)(增长|增幅|涨幅|升幅|提升|上升|降幅|跌幅|下降|下滑|减少|回落)(?![至到为])", self.after)
         if after is not None and self.period != "before":
             return 1 if words.UP.fullmatch(after[1]) or words.UP.match(after[1]) else -1
         # …下降116362.47元（22.8%）, …下降19.8%、20.6%
-        if re.fullmatch(r"[\s（(、和与及或即约也就是,，合幅度为达:]*", self.before) and self.previous_end > self.sentence_start:
+        if _FILLER.fullmatch(self.before) and self.previous_end > self.sentence_start:
             if self.previous is not None and self.previous.start >= self.sentence_start:
                 return _Near(self.facts, self.said, self.previous).direction
         return 0
@@ -391,7 +425,7 @@ class _Near:
     @cached_property
     def reached(self) -> bool:
         """Whether the figure is where a change arrived (降至X), and not the change."""
-        return bool(re.search(rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*\s?$", self.before)) and not re.search(
+        return bool(re.search(rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*(?:近?\d+天的?|本期的?|目前的?|现在的?|如今的?)?\s?$", self.before)) and not re.search(
             r"幅度?(?:为|达|至|到)\s?(?:约|近)?$", self.before
         ) or bool(re.search(r"(?:增至|升至|降至|减至|跌至|升到|降到|滑至|滑到|落至|落到)\s?(?:约|近|不到|不足|超过|仅)*\s?$", self.before))
 
@@ -399,6 +433,8 @@ class _Near:
 
     def fits(self, fact: Fact) -> bool:
         """Whether the figure's own words can mean this fact."""
+        if fact.aspect == "span":
+            return self._is_span()
         return (
             self._sign_fits(fact) and self._measure_fits(fact) and self._entity_fits(fact) and self._period_fits(fact)
         )
@@ -423,14 +459,18 @@ class _Near:
                 or re.search(r"幅|零增长|持平", self.before)
             ) and (fact.value >= 0 or not written.signed)
         if change and fact.aspect == "gap":
-            return bool(_GAP_WORDS.search(self.sentence))
+            return bool(_GAP_WORDS.search(self.clause))
         if fact.aspect in ("times", "inverse"):
-            return self.figure.kind == "ratio" or bool(re.search(r"相当于|只有|仅|为|是", self.before))
+            return self.figure.kind == "ratio" or bool(
+                _BEFORE.search(self.before) or re.search(r"相当于|只有|仅", self.before)
+            )
         if fact.aspect == "level" and fact.value < 0 and not written.signed:
             return bool(re.search(r"负|亏|倒|冲|退|抵", self.clause))
         if fact.aspect == "average":
             return bool(words.AVERAGE.search(self.clause) or words.AVERAGE.search(self.sentence))
         if fact.aspect == "share" and self.figure.kind == "percent":
+            if fact.measures & self.measures or fact.entities & self.entities:
+                return True
             return bool(words.SHARE.search(self.sentence) or re.search(r"集中|来自|都在|其中|主要|合计|共|贡献|比例|的订单|的消费|的净收入|的收入|在|是", self.sentence))
         return True
 
@@ -451,8 +491,6 @@ class _Near:
 
     def _measure_fits(self, fact: Fact) -> bool:
         measures, own = self._measures
-        if fact.aspect == "span":
-            return self._is_span()
         if not measures:
             return True
         if not fact.measures:
@@ -468,12 +506,14 @@ class _Near:
     def _entity_fits(self, fact: Fact) -> bool:
         wanted = self.entities
         about = fact.entities
-        if fact.aspect == "span":
-            return True
         if fact.aspect == "counted":
             return self._count_fits(fact)
         if not about:
-            if fact.aspect in ("average", "total", "gap", "text") or not wanted:
+            if fact.path.endswith(("项合计", "项占比")) and not _TOP.search(self.sentence):
+                return False
+            if fact.aspect == "text" or not wanted:
+                return True
+            if fact.aspect == "average" and words.AVERAGE.search(self.before):
                 return True
             if fact.aspect == "share":
                 return bool(fact.measures & self.measures)
@@ -588,15 +628,19 @@ def _cached(facts: Facts) -> _Indexes:
         entities: dict[str, set[str]] = {}
         kinds: dict[str, set[str]] = {}
         changes: dict[tuple[frozenset[str], frozenset[str]], list[float]] = {}
+        told: set[str] = set()
         for fact in facts.listed:
             for name in fact.measures:
                 entities.setdefault(name, set()).update(fact.entities)
                 if fact.aspect != "text":
                     kinds.setdefault(fact.kind, set()).add(name)
+                    told.add(name)
             if fact.aspect == "change" and fact.kind != "percent":
                 changes.setdefault((fact.measures, fact.entities), []).append(fact.value)
+        # a measure that only sentences tell is of any unit
+        only_said = facts.measures - told
         by_written = {
-            written: frozenset(name for kind in of for name in kinds.get(kind, ())) for written, of in COMPATIBLE.items()
+            written: frozenset(name for kind in of for name in kinds.get(kind, ())) | only_said for written, of in COMPATIBLE.items()
         }
         found = ({name: frozenset(about) for name, about in entities.items()}, by_written, changes)
         facts.looked_up = found

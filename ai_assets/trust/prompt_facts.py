@@ -15,7 +15,7 @@ from typing import Any, Final
 from ai_assets.trust.facts import NONE, Fact, Facts
 from ai_assets.trust.figures_in_text import figures_in_text
 from ai_assets.trust.plain_text import plain
-from ai_assets.trust.topics import MEASURE, mentions
+from ai_assets.trust.topics import ENTITY, MEASURE, mentions
 
 MOST_FACTS: Final = 20_000
 DEEPEST: Final = 60
@@ -174,17 +174,17 @@ class _Reader:
                 self.facts.clocks.add(int(figure.value))
             elif figure.value is not None:
                 before = [one.named for one in said if one.what == MEASURE and one.end <= figure.start]
+                about = [one.named for one in said if one.what == ENTITY and one.end <= figure.start]
                 self.facts.listed.append(
                     Fact(
                         float(figure.value),
                         figure.kind,
                         before[-1] if before else (frozenset({measure}) if measure in _BANDED else NONE),
-                        entities,
+                        entities | about[-1] if about else entities,
                         aspect="text",
                         path=".".join(path),
                     )
                 )
-        del path
 
     def _date(self, path: tuple[str, ...], iso: re.Match[str], entities: frozenset[str]) -> None:
         day = _day(iso)

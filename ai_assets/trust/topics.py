@@ -48,7 +48,7 @@ _BY_WORD: Final[dict[str, frozenset[str]]] = {
 }
 _AREA_OF: Final = {word: area for area, said in words.AREAS.items() for word in said}
 _WEEKDAYS: Final = re.compile(
-    r"(?:周|星期|礼拜)([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天]))?|工作日|平日"
+    r"(?:周|星期|礼拜)([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用]))?|工作日|平日"
 )
 _WORDS: Final = re.compile(
     rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?P<weekday>{_WEEKDAYS.pattern})"
@@ -64,15 +64,14 @@ def mentions(text: str, names: dict[str, str] | None = None) -> list[Mention]:
         said = match[0]
         if match["measure"]:
             found.append(Mention(start, end, MEASURE, _BY_WORD[said]))
+            if "最近到店" in _BY_WORD[said]:
+                found.append(Mention(start, end, ENTITY, frozenset({"last"})))
         elif match["area"]:
             found.append(Mention(start, end, ENTITY, frozenset({f"a:{_AREA_OF[said]}"})))
         elif match["weekday"]:
             found.append(Mention(start, end, ENTITY, weekdays_of(said)))
         elif match["last"]:
             found.append(Mention(start, end, ENTITY, frozenset({"last"})))
-            # 最近一次到店 names a date too
-            if (named := _BY_WORD.get(said)) is not None:
-                found.append(Mention(start, end, MEASURE, named))
         else:
             found.append(Mention(start, end, ENTITY, _band(said)))
     for entity, name in (names or {}).items():
@@ -94,6 +93,8 @@ def weekdays_of(said: str) -> frozenset[str]:
         return NONE
     if match[1] == "末":
         return frozenset({"w:6", "w:7"})
+    if match[3]:
+        return frozenset({f"w:{_weekday(match[1])}", "w:7"})
     first, last = _weekday(match[1]), _weekday(match[2] or match[1])
     return frozenset(f"w:{day}" for day in range(first, last + 1))
 
