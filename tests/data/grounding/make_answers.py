@@ -119,7 +119,7 @@ def _sentence(
                     kind, falsified[slot] = made
                     break
     sign = (-way.sign if turned else way.sign) if isinstance(way, Way) else 0
-    place = rng.randrange(3)
+    place = rng.randrange(10_000)
     told, wrong = "", []
     for literal, slot in re.findall(r"([^{]*)(?:{(\w+)})?", template):
         told += literal
@@ -128,9 +128,9 @@ def _sentence(
         if slot == "ref":
             told += rng.choice(words.REFS)
         elif slot == "way":
-            told += (words.UP if sign > 0 else words.DOWN)[place]
+            told += _nth(words.UP if sign > 0 else words.DOWN, place)
         elif slot == "to":
-            told += (words.UP_TO if sign > 0 else words.DOWN_TO)[place]
+            told += _nth(words.UP_TO if sign > 0 else words.DOWN_TO, place)
         else:
             value = slots[slot]
             if isinstance(value, str):
@@ -146,6 +146,10 @@ def _sentence(
         # 由A升至B is one false claim, whichever of its figures is listed
         wrong = [(wrong[0][0], wrong[-1][1])]
     return told, wrong, kind
+
+
+def _nth(words: tuple[str, ...], place: int) -> str:
+    return words[place % len(words)]
 
 
 def _shaped(
