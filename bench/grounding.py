@@ -86,7 +86,11 @@ def measure() -> list[figures.Figure]:
     times: Sequence[float] = [one.ms for one in found]
     name = "grounding"
     return [
-        figures.told(name, "answers (of them with a false figure)", f"{len(found)} ({sum(one.false > 0 for one in found)})"),
+        figures.told(
+            name,
+            "answers (of them with a false figure)",
+            f"{len(found)} ({sum(one.false > 0 for one in found)})",
+        ),
         figures.at_least(name, "false figures caught", catch_rate(found), CATCH, " %"),
         figures.at_least(name, "false answers caught", answers_caught(found), CATCH, " %"),
         figures.at_most(name, "true answers with a false alarm", false_alarm_rate(found), FALSE_ALARMS, " %"),

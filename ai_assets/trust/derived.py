@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from ai_assets.trust.facts import NONE, Fact, Facts
@@ -33,16 +32,18 @@ def derive(facts: Facts) -> None:
         if fact.period and fact.aspect == "level":
             by_row[fact.path.rpartition(".")[0]][fact.period] = fact
         elif fact.aspect == "change":
-            by_row[fact.path.rpartition(".")[0]]["points" if fact.kind == "points" else "pc" if fact.kind == "percent" else "change"] = fact
+            by_row[fact.path.rpartition(".")[0]][
+                "points" if fact.kind == "points" else "pc" if fact.kind == "percent" else "change"
+            ] = fact
         if fact.entities and fact.group and fact.aspect == "level" and "last" not in fact.entities:
             tables[fact.group, fact.measures, fact.period].append(fact)
     for row in by_row.values():
         made += _of_row(row)
     for fact in facts.listed:
         if days.get(fact.period) and fact.kind in _ADDS and fact.aspect == "level" and not _is_rate(fact):
-            made.append(replace(fact, value=fact.value / days[fact.period], aspect="average"))
+            made.append(fact.like(fact.value / days[fact.period], aspect="average"))
         if fact.measures == frozenset({"优惠率"}) and fact.aspect == "level":
-            made.append(replace(fact, value=100 - fact.value, kind="discount"))
+            made.append(fact.like(100 - fact.value, kind="discount"))
     for rows in tables.values():
         if len(rows) > 1 and not _is_rate(rows[0]):
             made += _of_table(rows)
@@ -53,7 +54,7 @@ def derive(facts: Facts) -> None:
 def _named_average(fact: Fact) -> Fact:
     """The average of the days is called by the name of the prompt's own figure too."""
     if fact.aspect == "average" and fact.measures == frozenset({"净收入"}):
-        return replace(fact, measures=frozenset({"净收入", "营业日均净收入"}))
+        return fact.like(fact.value, measures=frozenset({"净收入", "营业日均净收入"}))
     return fact
 
 
@@ -65,50 +66,49 @@ def _of_row(row: dict[str, Fact]) -> Iterator[Fact]:
     now, before = row.get("now"), row.get("before")
     if now is None or before is None or now.kind != before.kind:
         return
-    base = replace(now, period="", aspect="change")
+    base = now.like(now.value, period="", aspect="change")
     if now.kind == "percent":
         if "points" not in row:
-            yield replace(base, value=now.value - before.value, kind="points")
+            yield base.like(now.value - before.value, kind="points")
         return
-    yield replace(base, value=now.value - before.value)
+    yield base.like(now.value - before.value)
     if before.value:
         times = now.value / before.value
         # a change over a negative figure has no sense as a percentage
         if before.value > 0:
-            yield replace(base, value=(times - 1) * 100, kind="percent")
-            yield replace(base, value=times * 100, kind="percent", aspect="times")
-        yield replace(base, value=times, kind="ratio", aspect="times")
+            yield base.like((times - 1) * 100, kind="percent")
+            yield base.like(times * 100, kind="percent", aspect="times")
+        yield base.like(times, kind="ratio", aspect="times")
         if times:
-            yield replace(base, value=1 / times, kind="ratio", aspect="inverse")
+            yield base.like(1 / times, kind="ratio", aspect="inverse")
 
 
 def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
     first = rows[0]
     values = [row.value for row in rows]
     total = sum(values)
-    whole = replace(first, entities=NONE, path=f"{first.group}: 合计")
+    whole = first.like(first.value, entities=NONE, path=f"{first.group}: 合计")
     if first.kind in _ADDS:
-        yield replace(whole, value=total, aspect="total")
-        yield replace(whole, value=total / len(rows), aspect="average", path=f"{first.group}: 平均")
-        yield replace(whole, value=max(values) - min(values), aspect="gap", path=f"{first.group}: 最大与最小之差")
+        yield whole.like(total, aspect="total")
+        yield whole.like(total / len(rows), aspect="average", path=f"{first.group}: 平均")
+        yield whole.like(max(values) - min(values), aspect="gap", path=f"{first.group}: 最大与最小之差")
         if min(values) > 0:
-            yield replace(
-                whole, value=max(values) / min(values), kind="ratio", aspect="gap", path=f"{first.group}: 最大与最小之比"
+            yield whole.like(
+                max(values) / min(values), kind="ratio", aspect="gap", path=f"{first.group}: 最大与最小之比"
             )
         if total > 0:
             for row in rows:
-                yield replace(row, value=row.value * 100 / total, kind="percent", aspect="share")
+                yield row.like(row.value * 100 / total, kind="percent", aspect="share")
             ranked = sorted(values, reverse=True)
             for top in (2, 3):
                 if len(rows) > top:
-                    yield replace(
-                        whole,
-                        value=sum(ranked[:top]) * 100 / total,
+                    yield whole.like(
+                        sum(ranked[:top]) * 100 / total,
                         kind="percent",
                         aspect="share",
                         path=f"{first.group}: 前{top}项占比",
                     )
-                    yield replace(whole, value=sum(ranked[:top]), aspect="total", path=f"{first.group}: 前{top}项合计")
+                    yield whole.like(sum(ranked[:top]), aspect="total", path=f"{first.group}: 前{top}项合计")
     by_weekday: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for entity in row.entities:
@@ -127,13 +127,13 @@ def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) 
         if not values:
             continue
         path = f"{whole.group}: {'、'.join(sorted(entities))}"
-        of_group = replace(whole, entities=entities, path=path)
-        yield replace(of_group, value=sum(values) / len(values), aspect="average")
+        of_group = whole.like(whole.value, entities=entities, path=path)
+        yield of_group.like(sum(values) / len(values), aspect="average")
         if len(values) > 1:
-            yield replace(of_group, value=sum(values), aspect="total")
+            yield of_group.like(sum(values), aspect="total")
             if total > 0:
-                yield replace(of_group, value=sum(values) * 100 / total, kind="percent", aspect="share")
-        yield replace(of_group, value=float(len(values)), kind="days", aspect="counted", measures=NONE)
+                yield of_group.like(sum(values) * 100 / total, kind="percent", aspect="share")
+        yield of_group.like(float(len(values)), kind="days", aspect="counted", measures=NONE)
 
 
 def _counts(facts: Facts) -> Iterator[Fact]:
@@ -152,7 +152,10 @@ def _counts(facts: Facts) -> Iterator[Fact]:
             counted |= {(sum(value > 0 for value in values), 1), (sum(value < 0 for value in values), -1)}
         elif any(entity.startswith(("d:", "m:")) for entity in rows[0].entities):
             mean = sum(values) / len(values)
-            counted |= {(sum(value > mean for value in values), 0), (sum(value < mean for value in values), 0)}
+            counted |= {
+                (sum(value > mean for value in values), 0),
+                (sum(value < mean for value in values), 0),
+            }
             counted |= {(sum(value == 0 for value in values), 0), (sum(value != 0 for value in values), 0)}
         kind = "days" if any(entity.startswith("d:") for entity in rows[0].entities) else "count"
         for count, way in counted:

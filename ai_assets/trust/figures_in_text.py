@@ -107,12 +107,14 @@ _AFTER_OVER = re.compile(r"\s?(?:以上|开外|有余|多)")
 _AFTER_UNDER = re.compile(r"\s?(?:以下|以内|之内)")
 
 _NO_FIGURE = re.compile(
-    r"第一时间|第一次|第一手|第一步|第二步|第三步|第[一二三四五](?=[，,、：:])|一方面|另一方面|二人世界|三五|一二三|"
+    r"[前上]一个?(?:周期|周|月|天|日|季度)|上个?30天|上个?三十天|两次(?=之间|间隔|到店之间|消费之间|到店的间隔)|两期|第一时间|第一次|第一手|第一步|第二步|第三步|第[一二三四五](?=[，,、：:])|一方面|另一方面|二人世界|三五|一二三|"
     r"双十一|双十二|六一|五一|十一(?=黄金|长假|假期)|九球|八球|中八|黑八|十佳|十分(?!钟)|百分百|一站式|一对一|"
     r"一次性|二次消费|二次到店|三缺一|四季|万一|千万|七夕|八折扣|二楼|一楼|三楼|24小时营业|7x24|O2O|[Aa]pp\d|"
     r"(?:一|1)[个位条类件份种些家张]|一天[到里]|一日游|百搭|第三方|第二(?:天|杯|局|场|轮)|双人|三方|五星"
 )
-_LIST_NUMBER = re.compile(r"(?:(?<=[\n；;。:])|^)\s*[(（]?(?:\d{1,2}|[一二三四五六七八九十]{1,2})[.、)）](?!\d)\s?")
+_LIST_NUMBER = re.compile(
+    r"(?:(?<=[\n；;。:])|^)\s*[(（]?(?:\d{1,2}|[一二三四五六七八九十]{1,2})[.、)）](?!\d)\s?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,11 @@ def figures_in_text(text: str) -> Iterator[Written]:
         if block < len(blocked) and blocked[block][0] <= start < blocked[block][1]:
             at = max(blocked[block][1], start + 1)
             continue
-        if percent := _PERCENT_WORDS.match(text, max(0, start - 0)) if text.startswith("百分之", start) else None:
+        if (
+            percent := _PERCENT_WORDS.match(text, max(0, start - 0))
+            if text.startswith("百分之", start)
+            else None
+        ):
             found = _percent_words(text, percent)
             at = percent.end()
         else:
@@ -270,7 +276,9 @@ def _whole(words: str | None) -> int | None:
     return int(value)
 
 
-def _date(text: str, start: int, end: int, year: str | None, month: str | None, day: str | None) -> Written | None:
+def _date(
+    text: str, start: int, end: int, year: str | None, month: str | None, day: str | None
+) -> Written | None:
     y, m, d = _whole(year), _whole(month), _whole(day)
     if m is None or not 1 <= m <= 12 or (day is not None and (d is None or not 1 <= d <= 31)):
         return None
@@ -315,7 +323,14 @@ def _fraction(text: str, match: re.Match[str]) -> Written | None:
     value = above * 100 / below
     # a fraction is a rounded way to say a share: a third is 30 % to 36 %
     return Written(
-        start, end, text[start:end], "percent", round(value, 4), float(value) - 3, float(value) + 3, exact=False
+        start,
+        end,
+        text[start:end],
+        "percent",
+        round(value, 4),
+        float(value) - 3,
+        float(value) + 3,
+        exact=False,
     )
 
 
@@ -331,7 +346,14 @@ def _halves(text: str, start: int, end: int) -> Written:
     kind, size = {"天": ("days", Decimal("0.5"))}.get(unit, (_UNITS[unit][0], Decimal(_UNITS[unit][1]) / 2))
     slack = 0.06 if size > 20 else 0.0
     return Written(
-        start, end, text[start:end], kind, size, float(size) * (1 - slack), float(size) * (1 + slack), exact=False
+        start,
+        end,
+        text[start:end],
+        kind,
+        size,
+        float(size) * (1 - slack),
+        float(size) * (1 + slack),
+        exact=False,
     )
 
 
@@ -381,7 +403,16 @@ def _amount(text: str, match: re.Match[str], month: int | None) -> Written | Non
     if unit == "号" and month is not None and 1 <= value <= 31:
         return Written(start, end, text[start:end], "date", value, day=(None, month, int(value)))
     if unit == "年" and 1900 <= value <= 2999:
-        return Written(start, end, text[start:end], "year", value, float(value), float(value), day=(int(value), None, None))
+        return Written(
+            start,
+            end,
+            text[start:end],
+            "year",
+            value,
+            float(value),
+            float(value),
+            day=(int(value), None, None),
+        )
     kind, times, extra = _kind_of(unit, match)
     if match["money"]:
         kind = "yuan"

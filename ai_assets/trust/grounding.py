@@ -153,7 +153,9 @@ def _ungrounded(
 
 def _told(fact: Fact) -> str:
     value = f"{fact.value:.4f}".rstrip("0").rstrip(".")
-    return f"{value} {fact.kind} ({fact.path}{'' if fact.aspect in ('level', 'text') else ': ' + fact.aspect})"
+    return (
+        f"{value} {fact.kind} ({fact.path}{'' if fact.aspect in ('level', 'text') else ': ' + fact.aspect})"
+    )
 
 
 def forget() -> None:

@@ -28,29 +28,52 @@ from ai_assets.trust.topics import ENTITY, MEASURE, Mention
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
 
 _BEFORE_WORD: Final = (
-    r"对比期|对比窗口|上期|上一期|前期|上一周期|上个周期|前一周期|去年同期|前一[周月季]|前30天|此前|原来|原先|之前|"
+    r"(?:上|前)一?个?(?:周期|期|阶段|窗口|轮)|上个?30天|同期|比较期|参照期|往期|对比期|对比窗口|上期|上一期|前期|上一周期|上个周期|前一周期|去年同期|前一[周月季]|前30天|此前|原来|原先|之前|"
     r"上上月|上上周|前月|上个?月|上个?周|上个?季度|上一?季度|前三个月|之前三个月|基期|比较期"
 )
 _BEFORE: Final = re.compile(_BEFORE_WORD)
-_NOW: Final = re.compile(r"本期|本月|本周|本季度|当期|当前|近30天|最近30天|这个月|这一周|如今|目前|现在|近一个月")
+_BEFORE_BEHIND: Final = re.compile(rf"\s?[（(]\s?(?:{_BEFORE_WORD})\s?[）)]")
+_TWO_PERIODS: Final = re.compile(
+    rf"(?:(?P<now>(?:本期|本月|本周|当期|本季度|近30天)[与和及、](?:{_BEFORE_WORD}))|前后两期|(?:{_BEFORE_WORD})[与和及、](?:本期|当期|近30天))[^，。；\d]{{0,14}}(?:分别|各|依次)"
+)
+_NOW: Final = re.compile(
+    r"本期|本月|本周|本季度|当期|当前|近30天|最近30天|这个月|这一周|如今|目前|现在|近一个月"
+)
 _BEFORE_CLOSE: Final = re.compile(
     rf"(?:{_BEFORE_WORD})(?:同期|同样天数|平均|均值)?[^，。；\d]{{0,9}}(?:为|是|的|仅|只|只有|有|约|达|水平)?[（(:\s]*(?:约|近|超过|仅|有|的|为|是|:|\s)*$"
 )
 _FROM: Final = re.compile(r"(?:由|从|自)[^，。；由从自]{0,12}$")
 _FROM_AFTER: Final = re.compile(r"[^，。；]{0,6}?(?:降|升|增|减|提|回|涨|跌|滑|变|扩|缩|走|到|至|拉|攀|收)")
-_APPROX_TAIL: Final = re.compile(r"(?:约|近|将近|接近|超过|超|逾|不到|不足|大约|大概|仅|只有|只|有|了|的|为|是|达|共|在|已|整整|高达|多达|[:：（(\s])+$")
-_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|这|前|为期|共|统计|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$")
-_SPAN_AFTER: Final = re.compile(r"\s?(?:内|里|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)")
-_SCOPE_30: Final = re.compile(r"近30天|最近30天|过去30天|近三十天|近一个月|最近一个月|近1个月|过去一个月|近一月|30天内|30天里")
-_SCOPE_180: Final = re.compile(r"近180天|最近180天|过去180天|近半年|半年来|过去半年|最近半年|180天内|180天里|近六个月|半年内|半年里")
+_APPROX_TAIL: Final = re.compile(
+    r"(?:约|近|将近|接近|超过|超|逾|不到|不足|大约|大概|仅|只有|只|有|了|的|为|是|达|共|在|已|整整|高达|多达|[:：（(\s])+$"
+)
+_SPAN_BEFORE: Final = re.compile(
+    r"(?:近|过去|最近|这|前|为期|共|统计|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$"
+)
+_SPAN_AFTER: Final = re.compile(
+    r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)"
+)
+_SCOPE_30: Final = re.compile(
+    r"近30天|最近30天|过去30天|近三十天|近一个月|最近一个月|近1个月|过去一个月|近一月|30天内|30天里"
+)
+_SCOPE_180: Final = re.compile(
+    r"近180天|最近180天|过去180天|近半年|半年来|过去半年|最近半年|180天内|180天里|近六个月|半年内|半年里"
+)
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
 _TIGHT: Final = re.compile(r"^[的（(\s]*$")
 _FILLER: Final = re.compile(r"[\s（(、和与及或即约也就是,，合幅度为达到:分别各依次比例近超过仅]*")
-_LIES_IN: Final = re.compile(r"^[^，。；,;\d]{0,8}(?:来自|在|于|属于|是|出自|花在|靠)(?:了)?$")
+_DIRECTION_BEHIND: Final = re.compile(
+    rf"\s?的?\s?(?:[^，。；\d]{{0,2}}?)({words.UP.pattern}|{words.DOWN.pattern})(?![至到为])"
+)
+_LIES_IN: Final = re.compile(
+    r"^[^，。；,;\d]{0,8}(?:来自|在|于|属于|是|出自|花在|靠)(?:了)?$|^的[^，。；\d]{0,8}(?:让|使|令)$"
+)
 _EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次趟回]")
 _INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
 _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
-_TOP: Final = re.compile(r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]")
+_TOP: Final = re.compile(
+    r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]"
+)
 _BREAK: Final = re.compile(r"[和与及、/，。；]")
 _GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
 
@@ -75,7 +98,11 @@ class Judge:
             verdict = self._ordinal(figure, near)
         else:
             verdict = GROUNDED if self._supported(figure, near) else UNGROUNDED
-            if verdict is UNGROUNDED and figure.kind == "count" and not _TALLY.match(self.said.text, figure.end):
+            if (
+                verdict is UNGROUNDED
+                and figure.kind == "count"
+                and not _TALLY.match(self.said.text, figure.end)
+            ):
                 return NO_CLAIM
         if verdict is UNGROUNDED and near.is_advice:
             return NO_CLAIM
@@ -110,7 +137,10 @@ class Judge:
             named = [self.facts.named_days[name] for name in mention.named if name in self.facts.named_days]
             if named:
                 return GROUNDED if any(one in days for days in named for one in fitting) else UNGROUNDED
-        weekday = re.match(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])", self.said.text[figure.end : figure.end + 6])
+        weekday = re.match(
+            r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])",
+            self.said.text[figure.end : figure.end + 6],
+        )
         if weekday is not None:
             wanted = words.WEEKDAYS.index("日" if weekday[1] == "天" else weekday[1]) + 1
             if all(one.isoweekday() != wanted for one in fitting):
@@ -119,7 +149,10 @@ class Judge:
 
     def _extreme_day(self, fitting: Sequence[object], near: _Near) -> bool:
         """净收入最高的是6月16日: whether it is. True where nothing of the kind is said."""
-        said = re.search(r"(最高|峰值|最好|最多|最佳|最低|谷底|最差|最少)[^，。；\d]{0,8}(?:是|为|在|出现在|落在|属于)[^，。；\d]{0,4}$", near.before)
+        said = re.search(
+            r"(最高|峰值|最好|最多|最佳|最低|谷底|最差|最少)[^，。；\d]{0,8}(?:是|为|在|出现在|落在|属于)[^，。；\d]{0,4}$",
+            near.before,
+        )
         measures = near.measures or frozenset({"净收入"})
         if said is None:
             return True
@@ -127,7 +160,9 @@ class Judge:
         series = [
             fact
             for fact in self.facts.listed
-            if fact.aspect == "level" and fact.measures & measures and any(e.startswith("d:") for e in fact.entities)
+            if fact.aspect == "level"
+            and fact.measures & measures
+            and any(e.startswith("d:") for e in fact.entities)
             and fact.group in ("每日走势", "每周走势")
         ]
         if not series:
@@ -156,7 +191,9 @@ class Judge:
                     for place, fact in enumerate(rows, 1):
                         if fact.entities & wanted:
                             found = True
-                            if place == figure.value and (order or words.LESS.search(near.clause) or "最低" in near.clause):
+                            if place == figure.value and (
+                                order or words.LESS.search(near.clause) or "最低" in near.clause
+                            ):
                                 return GROUNDED
             if found:
                 return UNGROUNDED
@@ -167,7 +204,9 @@ class Judge:
         if any(near.fits(fact) for fact in self.facts.between(figure.kind, low, high)):
             return True
         return any(
-            low <= abs(fact.value) <= high and near.fits(fact) for fact in near.combined() if _same_kind(figure, fact)
+            low <= abs(fact.value) <= high and near.fits(fact)
+            for fact in near.combined()
+            if _same_kind(figure, fact)
         )
 
 
@@ -190,7 +229,9 @@ class _Near:
         self.clause_before = text[self.clause_start : figure.start]
         following = said.figure_after(figure.end)
         self.clause_end = said.clause_end(figure.end)
-        self.after = text[figure.end : min(self.clause_end if following is None else following, self.clause_end)]
+        self.after = text[
+            figure.end : min(self.clause_end if following is None else following, self.clause_end)
+        ]
         self.clause = text[self.clause_start : self.clause_end]
         self.sentence = text[self.sentence_start : said.sentence_end(figure.end)]
 
@@ -199,7 +240,11 @@ class _Near:
         """Whether the figure is a plan's own: told after a word of advice, without words that claim data."""
         sentence = self.said.text[self.sentence_start : self.figure.start]
         after = self.after[:8]
-        word = words.ADVICE.search(sentence) or words.ADVICE.match(after) or re.match(r"(?:内|以内|之内|前)(?:回访|联系|完成|跟进)", after)
+        word = (
+            words.ADVICE.search(sentence)
+            or words.ADVICE.match(after)
+            or re.match(r"(?:内|以内|之内|前)(?:回访|联系|完成|跟进)", after)
+        )
         if word is None:
             return False
         if words.TARGET.search(self.before):
@@ -234,23 +279,33 @@ class _Near:
         earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
         groups = [
             (self._subject(self.measure_mentions), True),
-            (self._behind(self._known(figure.end, self.clause_end))[:1], True),
+            (self._behind_all(), True),
             (self._subject(self._known(self.clause_start, figure.start)), True),
             (self._subject(self._known(self.sentence_start, figure.start)), False),
         ]
-        if not self.sentence_entities and self.figure.kind in ("yuan", "percent", "points", "ratio", "number") and not (
-            self.sentence_measures & self._known_measures
+        if (
+            not self.sentence_entities
+            and self.figure.kind in ("yuan", "percent", "points", "ratio", "number")
+            and not (self.sentence_measures & self._known_measures)
         ):
             # a sentence on another area or day, or with a unit of its own, may be on another measure too
             groups += [
                 (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
                 (earlier[-1:], False),
             ]
+        behind = groups[1][0]
+        if behind and len(groups[0][0]) == 1 and self._word(groups[0][0][0]) in words.GENERIC:
+            # 付了453元助教费
+            groups[0] = (behind, True)
         for group, own in groups:
             if group:
                 if len(group) == 1 and own and self._is_whole(group[0]):
                     # 8单享受优惠，占订单的26%: the orders are what it is a share of
-                    told = [one for one in self._known(self.sentence_start, group[0].start) if one.end <= group[0].start]
+                    told = [
+                        one
+                        for one in self._known(self.sentence_start, group[0].start)
+                        if one.end <= group[0].start
+                    ]
                     group = [*told[-1:], *group]
                 if not own and words.TOTAL.search(self.before):
                     # 每单113分钟，总计1588分钟: of a kind, but not that measure
@@ -259,10 +314,25 @@ class _Near:
                 return frozenset().union(*(self._fitting(one.named) for one in assigned)), own
         return NONE, False
 
+    def _behind_all(self) -> list[Mention]:
+        known = self._known(self.figure.end, self.clause_end)
+        behind = self._behind(known)
+        if behind and self.figure.kind == "percent":
+            # 26%的订单带优惠: what they are a share of, and what it is that they share
+            return known[known.index(behind[0]) :][:2]
+        return behind[:1]
+
+    def _word(self, one: Mention) -> str:
+        return self.said.text[one.start : one.end]
+
     def _behind(self, found: list[Mention]) -> list[Mention]:
         """What stands behind the figure and is what it is of: 52单订单, 27%来自助教费, 5次是在周三."""
         text, end = self.said.text, self.figure.end
-        return [one for one in found if _TIGHT.match(text[end : one.start]) or _LIES_IN.match(text[end : one.start])]
+        return [
+            one
+            for one in found
+            if _TIGHT.match(text[end : one.start]) or _LIES_IN.match(text[end : one.start])
+        ]
 
     def _subject(self, found: list[Mention]) -> list[Mention]:
         """The last mentions: of 台费支出 the 台费, of 享受优惠的占订单的 both."""
@@ -303,6 +373,11 @@ class _Near:
         """Whom or when the figure is about, by its own clause, else its sentence."""
         said = self.said
         own = said.named(ENTITY, self.clause_start, self.figure.start)
+        order = [
+            one for one in said.named(ENTITY, self.sentence_start, self.figure.start) if "last" in one.named
+        ]
+        if own and order:
+            return [*order[-1:], *self._with_dates(said.group(own))]
         if own:
             last = said.group(own)
             if len(last) > 1 or not self._split(own):
@@ -322,9 +397,13 @@ class _Near:
     def _with_dates(self, found: list[Mention]) -> list[Mention]:
         """6月13日（周六） is one day: the date is enough."""
         dates = [one for one in found if any(name.startswith("D:") for name in one.named)]
-        return dates if dates and len(dates) < len(found) and all(
-            any(name.startswith(("D:", "w:")) for name in one.named) for one in found
-        ) else found
+        return (
+            dates
+            if dates
+            and len(dates) < len(found)
+            and all(any(name.startswith(("D:", "w:")) for name in one.named) for one in found)
+            else found
+        )
 
     @cached_property
     def entities(self) -> frozenset[str]:
@@ -334,7 +413,9 @@ class _Near:
     @cached_property
     def all_entities(self) -> frozenset[str]:
         """All that the text and the item's earlier texts name."""
-        return self._resolved([*self.said.earlier, *(one for one in self.said.mentions if one.what == ENTITY)])
+        return self._resolved(
+            [*self.said.earlier, *(one for one in self.said.mentions if one.what == ENTITY)]
+        )
 
     def _resolved(self, found: Sequence[Mention]) -> frozenset[str]:
         names: set[str] = set()
@@ -346,7 +427,9 @@ class _Near:
 
     @cached_property
     def sentence_entities(self) -> frozenset[str]:
-        return self._resolved(self.said.named(ENTITY, self.sentence_start, self.said.sentence_end(self.figure.end)))
+        return self._resolved(
+            self.said.named(ENTITY, self.sentence_start, self.said.sentence_end(self.figure.end))
+        )
 
     @cached_property
     def sentence_measures(self) -> frozenset[str]:
@@ -359,6 +442,10 @@ class _Near:
     def period(self) -> str:
         """now, before, or "" where both may be meant."""
         text = self.before
+        if _BEFORE_BEHIND.match(self.after) and not self._is_now_word(self.after[:8]):
+            return "before"
+        if (order := self._order_of_periods()) is not None:
+            return order
         if re.match(r"\s?(?:→|->|=>|➜)", self.after):
             return "before"
         if re.search(r"(?:→|->|=>|➜)\s?$", text):
@@ -370,6 +457,16 @@ class _Near:
         if self._before_word(text) and not words.COMPARED.search(text):
             return ""
         return "now"
+
+    def _order_of_periods(self) -> str | None:
+        """本期与对比期分别为X和Y, 前后两期分别为X和Y: which of the two this is."""
+        start = self.sentence_start
+        told = _TWO_PERIODS.search(self.said.text[start : self.figure.start])
+        if told is None:
+            return None
+        place = self.said.claims_between(start + told.end(), self.figure.start)
+        order = ("now", "before") if told["now"] else ("before", "now")
+        return order[place] if place < 2 else None
 
     def _closes_with_before(self, text: str) -> bool:
         close = _BEFORE_CLOSE.search(text)
@@ -397,17 +494,28 @@ class _Near:
         """1: told as growth, -1: as a fall, 0: neither. Of a change told beside another one, its direction."""
         # 两者同时下降，分别为17%、14.7%: told once, before
         wider = self.said.text[max(self.sentence_start, self.previous_end) : self.figure.start]
-        found = self._direction_in(self.before) or (self._direction_in(wider) if _FILLER.fullmatch(self.before) else 0)
+        found = self._direction_in(self.before) or (
+            self._direction_in(wider) if _FILLER.fullmatch(self.before) else 0
+        )
         if found:
             return found
-        after = re.match(r"\s?的?\s?(?:[^，。；\d]{0,2}?)(增长|增幅|涨幅|升幅|提升|上升|降幅|跌幅|下降|下滑|减少|回落)(?![至到为])", self.after)
+        after = _DIRECTION_BEHIND.match(self.after)
         if after is not None and self.period != "before":
-            return 1 if words.UP.fullmatch(after[1]) or words.UP.match(after[1]) else -1
+            return 1 if words.UP.match(after[1]) else -1
         # …下降116362.47元（22.8%）, …下降19.8%、20.6%
         if _FILLER.fullmatch(self.before) and self.previous_end > self.sentence_start:
             if self.previous is not None and self.previous.start >= self.sentence_start:
                 return _Near(self.facts, self.said, self.previous).direction
         return 0
+
+    def _sign_of_sentence(self) -> int:
+        """指标都在下行：订单数5.7%，客人数2.4%: told once for all that follow."""
+        told = self.said.text[self.sentence_start : self.window_start]
+        ups = [match.end() for match in words.UP.finditer(told)]
+        downs = [match.end() for match in words.DOWN.finditer(told)]
+        if not ups and not downs:
+            return 0
+        return 1 if max(ups, default=-1) > max(downs, default=-1) else -1
 
     def _direction_in(self, text: str) -> int:
         ups = [(match.end(), 1, match) for match in words.UP.finditer(text)]
@@ -418,16 +526,28 @@ class _Near:
         rest = text[end:]
         if len(rest) > 10 or re.match(r"(?:的)(?!幅)", rest):
             return 0
-        if re.search(r"(?:不|未|没有|没)$", text[:max(0, end - 2)]):
+        if re.search(r"(?:不|未|没有|没)$", text[: max(0, end - 2)]):
             return 0
         return sign
 
     @cached_property
     def reached(self) -> bool:
         """Whether the figure is where a change arrived (降至X), and not the change."""
-        return bool(re.search(rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*(?:近?\d+天的?|本期的?|目前的?|现在的?|如今的?)?\s?$", self.before)) and not re.search(
-            r"幅度?(?:为|达|至|到)\s?(?:约|近)?$", self.before
-        ) or bool(re.search(r"(?:增至|升至|降至|减至|跌至|升到|降到|滑至|滑到|落至|落到)\s?(?:约|近|不到|不足|超过|仅)*\s?$", self.before))
+        return (
+            (bool(
+                re.search(
+                    rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*(?:近?\d+天的?|本期的?|目前的?|现在的?|如今的?)?\s?$",
+                    self.before,
+                )
+            )
+            and not re.search(r"幅度?(?:为|达|至|到)\s?(?:约|近)?$", self.before))
+            or bool(
+                re.search(
+                    r"(?:增至|升至|降至|减至|跌至|升到|降到|滑至|滑到|落至|落到)\s?(?:约|近|不到|不足|超过|仅)*\s?$",
+                    self.before,
+                )
+            )
+        )
 
     # --- fitting
 
@@ -436,14 +556,19 @@ class _Near:
         if fact.aspect == "span":
             return self._is_span()
         return (
-            self._sign_fits(fact) and self._measure_fits(fact) and self._entity_fits(fact) and self._period_fits(fact)
+            self._sign_fits(fact)
+            and self._measure_fits(fact)
+            and self._entity_fits(fact)
+            and self._period_fits(fact)
         )
 
     def _sign_fits(self, fact: Fact) -> bool:
         written = self.figure
         change = fact.aspect in ("change", "compared", "gap")
         if written.signed and written.value is not None and fact.value and fact.aspect != "compared":
-            return (written.value > 0) == (fact.value > 0) and (self.direction == 0 or fact.aspect == "change")
+            return (written.value > 0) == (fact.value > 0) and (
+                self.direction == 0 or fact.aspect == "change"
+            )
         if fact.aspect == "text":
             return True
         if self.reached:
@@ -452,10 +577,15 @@ class _Near:
             if fact.aspect == "change":
                 return (fact.value > 0) == (self.direction > 0) or fact.value == 0
             # 比大厅A区少4566元: which of the two is meant is not told apart here
-            return fact.aspect in ("compared", "gap", "span") or (fact.aspect == "times" and self.figure.kind == "ratio")
+            return fact.aspect in ("compared", "gap", "span") or (
+                fact.aspect == "times" and self.figure.kind == "ratio"
+            )
         if fact.aspect == "change":
+            if (sign := self._sign_of_sentence()) and (fact.value > 0) == (sign > 0):
+                return True
             return bool(
-                words.COMPARED.search(self.clause_before[-24:]) or words.COMPARED.search(self.after[:6])
+                words.COMPARED.search(self.clause_before[-24:])
+                or words.COMPARED.search(self.after[:6])
                 or re.search(r"幅|零增长|持平", self.before)
             ) and (fact.value >= 0 or not written.signed)
         if change and fact.aspect == "gap":
@@ -471,7 +601,13 @@ class _Near:
         if fact.aspect == "share" and self.figure.kind == "percent":
             if fact.measures & self.measures or fact.entities & self.entities:
                 return True
-            return bool(words.SHARE.search(self.sentence) or re.search(r"集中|来自|都在|其中|主要|合计|共|贡献|比例|的订单|的消费|的净收入|的收入|在|是", self.sentence))
+            return bool(
+                words.SHARE.search(self.sentence)
+                or re.search(
+                    r"集中|来自|都在|其中|主要|合计|共|贡献|比例|的订单|的消费|的净收入|的收入|在|是",
+                    self.sentence,
+                )
+            )
         return True
 
     def _arrived(self, fact: Fact) -> bool:
@@ -501,7 +637,9 @@ class _Near:
         return not own and fact.aspect == "text"
 
     def _is_span(self) -> bool:
-        return bool(_SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after)))
+        return bool(
+            _SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after))
+        )
 
     def _entity_fits(self, fact: Fact) -> bool:
         wanted = self.entities
@@ -520,14 +658,20 @@ class _Near:
             return not self._binding(wanted, fact)
         if fact.aspect == "text":
             return not wanted or bool(about & wanted) or not self._binding(wanted, fact)
-        if fact.aspect in ("compared", "total", "average", "share") and len(about) > 1 and fact.path.find(",") > 0:
+        if (
+            fact.aspect in ("compared", "total", "average", "share")
+            and len(about) > 1
+            and fact.path.find(",") > 0
+        ):
             return True
         if wanted and self._binding(wanted, fact):
             return bool(about & wanted)
         if wanted & about:
             return True
         if fact.measures and not wanted:
-            return bool(about & self.all_entities) or bool(words.SUPERLATIVE.search(self.sentence + self.said.earlier_text))
+            return bool(about & self.all_entities) or bool(
+                words.SUPERLATIVE.search(self.sentence + self.said.earlier_text)
+            )
         return bool(about & self.all_entities)
 
     def _count_fits(self, fact: Fact) -> bool:
@@ -551,7 +695,11 @@ class _Near:
         if fact.scope > 1 and fact.aspect in ("level", "share", "average"):
             if _SCOPE_30.search(self.clause_before) and fact.scope == 180:
                 return False
-            if _SCOPE_180.search(self.clause_before) and not _SCOPE_30.search(self.clause_before) and fact.scope in (30, 90) :
+            if (
+                _SCOPE_180.search(self.clause_before)
+                and not _SCOPE_30.search(self.clause_before)
+                and fact.scope in (30, 90)
+            ):
                 return False
         if fact.aspect not in ("level", "average", "total"):
             return True
@@ -570,13 +718,19 @@ class _Near:
         if len(entities) >= 1:
             levels: dict[tuple[frozenset[str], str, str], list[Fact]] = {}
             for fact in self.facts.listed:
-                if not fact.measures or fact.aspect not in ("level", "share", "average") or fact.period == "before":
+                if (
+                    not fact.measures
+                    or fact.aspect not in ("level", "share", "average")
+                    or fact.period == "before"
+                ):
                     continue
                 if measures and not fact.measures & measures:
                     continue
                 whole = not fact.entities and fact.aspect != "share"
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
-                    levels.setdefault((fact.measures, fact.kind, "" if fact.aspect != "share" else "share"), []).append(fact)
+                    levels.setdefault(
+                        (fact.measures, fact.kind, "" if fact.aspect != "share" else "share"), []
+                    ).append(fact)
             for found in levels.values():
                 distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
                 if 2 <= len(distinct) <= MOST_JOINED:
@@ -586,12 +740,18 @@ class _Near:
             wholes = [
                 fact
                 for fact in self.facts.listed
-                if fact.measures & named and (not fact.entities or fact.entities & self.entities)
-                and fact.aspect in ("level", "share") and (not fact.period or fact.period == (self.period or "now"))
+                if fact.measures & named
+                and (not fact.entities or fact.entities & self.entities)
+                and fact.aspect in ("level", "share")
+                and (not fact.period or fact.period == (self.period or "now"))
             ][:MOST_JOINED]
             for place, one in enumerate(wholes):
                 for other in wholes[place + 1 :]:
-                    if one.measures != other.measures and one.entities == other.entities and one.group == other.group:
+                    if (
+                        one.measures != other.measures
+                        and one.entities == other.entities
+                        and one.group == other.group
+                    ):
                         yield from of_two_measures(one, other)
 
     def _speaks_of_the_whole(self, fact: Fact) -> bool:
@@ -612,12 +772,16 @@ def _as_entities(facts: Facts, name: str) -> frozenset[str]:
         return found or frozenset({name})
     if name.startswith("M:"):
         month = f"-{int(name[2:]):02d}"
-        return frozenset(entity for entity in facts.entities if entity.startswith("m:") and entity.endswith(month))
+        return frozenset(
+            entity for entity in facts.entities if entity.startswith("m:") and entity.endswith(month)
+        )
     return frozenset({name}) if name in facts.entities else NONE
 
 
 _Indexes = tuple[
-    dict[str, frozenset[str]], dict[str, frozenset[str]], dict[tuple[frozenset[str], frozenset[str]], list[float]]
+    dict[str, frozenset[str]],
+    dict[str, frozenset[str]],
+    dict[tuple[frozenset[str], frozenset[str]], list[float]],
 ]
 
 
@@ -640,7 +804,8 @@ def _cached(facts: Facts) -> _Indexes:
         # a measure that only sentences tell is of any unit
         only_said = facts.measures - told
         by_written = {
-            written: frozenset(name for kind in of for name in kinds.get(kind, ())) | only_said for written, of in COMPATIBLE.items()
+            written: frozenset(name for kind in of for name in kinds.get(kind, ())) | only_said
+            for written, of in COMPATIBLE.items()
         }
         found = ({name: frozenset(about) for name, about in entities.items()}, by_written, changes)
         facts.looked_up = found

@@ -12,7 +12,6 @@ from functools import cached_property
 from itertools import islice
 from typing import Final
 
-
 from ai_assets.trust.facts import NONE
 from ai_assets.trust.figures_in_text import Written, figures_in_text
 from ai_assets.trust.topics import ENTITY, Mention, mentions
@@ -135,7 +134,9 @@ def passage(text: str, names: dict[str, str], earlier: Passage | None, most: int
     found.sort(key=lambda one: one.start)
     before = () if earlier is None else (earlier.earlier + earlier.mentions)[-200:]
     before_text = "" if earlier is None else (earlier.earlier_text + "；" + earlier.text)[-400:]
-    return Passage(text, tuple(figures), tuple(found), before, before_text, overflow, [one.start for one in found])
+    return Passage(
+        text, tuple(figures), tuple(found), before, before_text, overflow, [one.start for one in found]
+    )
 
 
 def _of_date(figure: Written) -> Mention:
@@ -144,5 +145,3 @@ def _of_date(figure: Written) -> Mention:
         return Mention(figure.start, figure.end, ENTITY, NONE)
     name = f"M:{month}" if day is None else f"D:{month}-{day}"
     return Mention(figure.start, figure.end, ENTITY, frozenset({name}))
-
-

@@ -148,7 +148,9 @@ class _Reader:
                 aspect,
                 ".".join(path),
                 scope,
-                ".".join(path[:-2] if key in _PLACE_KEYS or path[-2:-1] and path[-2].isdigit() else path[:-1]),
+                ".".join(
+                    path[:-2] if key in _PLACE_KEYS or (path[-2:-1] and path[-2].isdigit()) else path[:-1]
+                ),
             )
         )
 
@@ -230,7 +232,15 @@ def _measure(path: tuple[str, ...], key: str, so_far: str) -> str:
     if key in _PLACE_KEYS:
         # a share of a list's part is the share of what was paid
         return so_far if so_far and so_far not in ("区域分布", "结账时段分布") else "实付"
-    if key in ("对比前30天", "对比前90天的30天平均", "概况", "经营指标", "费用构成", "充值与会员", "优惠使用"):
+    if key in (
+        "对比前30天",
+        "对比前90天的30天平均",
+        "概况",
+        "经营指标",
+        "费用构成",
+        "充值与会员",
+        "优惠使用",
+    ):
         return ""
     return re.sub(r"%|（.*?）", "", key)
 

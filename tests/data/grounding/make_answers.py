@@ -63,7 +63,7 @@ def _answer(rng: Random, words: ModuleType, prompt: dict[str, Any], number: int)
     claims = [claim for claim in claims if words.SENTENCES.get(claim[0])]
     # of six: a true one with advice, two more true ones, two false ones, one without figures or false
     sort = ("true", "true", "true", "false", "false", "false")[number]
-    if number == 2 and rng.random() < 0.5 or not claims:
+    if (number == 2 and rng.random() < 0.5) or not claims:
         texts = [rng.choice(words.NO_NUMBERS) for _ in range(3)]
         return {
             "app": app,
