@@ -22,10 +22,12 @@ sys.path.insert(0, str(HERE))
 
 import wordings_held_out  # noqa: E402
 import wordings_tune  # noqa: E402
+import wordings_tune_second  # noqa: E402
 from claims import Slots, finance_claims, member_claims, quoted_claims  # noqa: E402
 from writing import V, Way, falsify, write  # noqa: E402
 
 PER_PROMPT = 6
+WORDINGS = {"tune": (wordings_tune, wordings_tune_second), "held_out": (wordings_held_out,)}
 LONGEST = 5
 
 
@@ -40,10 +42,10 @@ def main() -> None:
     for line in (HERE / "prompts.jsonl").read_text(encoding="utf-8").splitlines():
         prompt = json.loads(line)
         half = half_of(prompt["id"])
-        words = wordings_tune if half == "tune" else wordings_held_out
         rng = Random(prompt["id"])
-        for number in range(PER_PROMPT):
-            made = _answer(rng, words, prompt, number)
+        for number in range(PER_PROMPT * len(WORDINGS[half])):
+            words = WORDINGS[half][number // PER_PROMPT]
+            made = _answer(rng, words, prompt, number % PER_PROMPT)
             if made is not None:
                 rows.append({"id": f"{prompt['id']}#{number}", "prompt": prompt["id"], "half": half, **made})
     told = [json.dumps(row, ensure_ascii=False) for row in rows]
