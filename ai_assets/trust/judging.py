@@ -68,6 +68,7 @@ _DIRECTION_BEHIND: Final = re.compile(
 _LIES_IN: Final = re.compile(
     r"^[^，。；,;\d]{0,8}(?:来自|在|于|属于|是|出自|花在|靠)(?:了)?$|^的[^，。；\d]{0,8}(?:让|使|令)$"
 )
+_PER: Final = re.compile(r"每|人均|平均|营业日均")
 _EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次趟回]")
 _INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
 _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
@@ -307,11 +308,12 @@ class _Near:
                         if one.end <= group[0].start
                     ]
                     group = [*told[-1:], *group]
-                if not own and words.TOTAL.search(self.before):
+                assigned = self._assigned(group, MEASURE)
+                named = frozenset().union(*(self._fitting(one.named) for one in assigned))
+                if not own and words.TOTAL.search(self.before) and all(_PER.match(name) for name in named):
                     # 每单113分钟，总计1588分钟: of a kind, but not that measure
                     return NONE, False
-                assigned = self._assigned(group, MEASURE)
-                return frozenset().union(*(self._fitting(one.named) for one in assigned)), own
+                return named, own
         return NONE, False
 
     def _behind_all(self) -> list[Mention]:
