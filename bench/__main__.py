@@ -8,7 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import admission, completejourney, guard, imports, intake, memo, memory, runs, waves, workers
+from bench import (
+    admission,
+    completejourney,
+    grounding,
+    guard,
+    imports,
+    intake,
+    memo,
+    memory,
+    runs,
+    waves,
+    workers,
+)
 from bench.figures import Figure, print_figures
 from bench.places import forget_environment
 
@@ -19,6 +31,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "completejourney": completejourney.measure,
     "admission": admission.measure,
     "guard": guard.measure,
+    "grounding": grounding.measure,
     "intake": intake.measure,
     "workers": workers.measure,
     "runs": runs.measure,

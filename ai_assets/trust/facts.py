@@ -116,6 +116,8 @@ class Facts:
     sizes: dict[str, list[float]] = field(default_factory=dict)
     by_kind: dict[str, list[Fact]] = field(default_factory=dict)
 
+    resolved: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By what a passage calls it: the entities of these facts; filled by `judging`."""
     looked_up: Any = None
     """Indexes of `judging`, made when first needed."""
 

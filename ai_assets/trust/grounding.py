@@ -82,7 +82,7 @@ def ground(prompt: str, answer: Mapping[str, Any]) -> Grounding:
     for path, value in _texts(answer):
         if path.rpartition(".")[0] != item:
             earlier, item = None, path.rpartition(".")[0]
-        if letters <= 0 or room <= 0:
+        if value is None or letters <= 0 or room <= 0:
             figures += 1
             found.append(_too_much(path))
             break
@@ -114,19 +114,19 @@ def _facts(prompt: str) -> Facts:
     return facts
 
 
-def _texts(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The texts (and numbers) of an answer with their paths, in its order."""
+def _texts(answer: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """The texts (and numbers) of an answer with their paths, in its order; None: too deep to be read."""
     stack: list[tuple[tuple[str, ...], Any]] = [((), answer)]
     while stack:
         path, value = stack.pop()
         if isinstance(value, str):
             yield ".".join(path), value
-        elif len(path) >= DEEPEST:
-            continue
+        elif len(path) >= DEEPEST and isinstance(value, Mapping | list | tuple):
+            yield ".".join(path), None
         elif isinstance(value, Mapping):
             stack.extend(
                 ((*path, str(key)), inner)
-                for key, inner in reversed(value.items())
+                for key, inner in reversed(list(value.items()))
                 if not str(key).startswith("_") and key not in _NO_CLAIMS
             )
         elif isinstance(value, list | tuple):

@@ -61,6 +61,8 @@ _SCOPE_180: Final = re.compile(
 )
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
 _TIGHT: Final = re.compile(r"^[的（(\s]*$")
+_LONGEST_CHAIN: Final = 4
+"""So many figures in a row may take their direction from the first: a chain without end is no sentence."""
 _FILLER: Final = re.compile(r"[\s（(、和与及或即约也就是,，合幅度为达到:分别各依次比例近超过仅]*")
 _DIRECTION_BEHIND: Final = re.compile(
     rf"\s?的?\s?(?:[^，。；\d]{{0,2}}?)({words.UP.pattern}|{words.DOWN.pattern})(?![至到为])"
@@ -182,9 +184,15 @@ class Judge:
         for measures in (near.measures, NONE):
             ranked: dict[tuple[str, str, str], list[Fact]] = {}
             for fact in self.facts.listed:
-                if fact.entities and fact.group and fact.aspect == "level" and fact.period != "before":
-                    if not measures or fact.measures & measures:
-                        ranked.setdefault((fact.group, "".join(fact.measures), fact.kind), []).append(fact)
+                fits = not measures or fact.measures & measures
+                if (
+                    fits
+                    and fact.entities
+                    and fact.group
+                    and fact.aspect == "level"
+                    and fact.period != "before"
+                ):
+                    ranked.setdefault((fact.group, "".join(fact.measures), fact.kind), []).append(fact)
             found = False
             for rows in ranked.values():
                 for order in (True, False):
@@ -218,7 +226,8 @@ def _same_kind(figure: Written, fact: Fact) -> bool:
 class _Near:
     """What stands near one figure, and whether a fact fits to it."""
 
-    def __init__(self, facts: Facts, said: Passage, figure: Written) -> None:
+    def __init__(self, facts: Facts, said: Passage, figure: Written, before: int = 0) -> None:
+        self.chained = before
         self.facts, self.said, self.figure = facts, said, figure
         text = said.text
         self.clause_start = said.clause_start(figure.start)
@@ -300,6 +309,7 @@ class _Near:
             groups[0] = (behind, True)
         for group, own in groups:
             if group:
+                shared = group
                 if len(group) == 1 and own and self._is_whole(group[0]):
                     # 8单享受优惠，占订单的26%: the orders are what it is a share of
                     told = [
@@ -307,8 +317,8 @@ class _Near:
                         for one in self._known(self.sentence_start, group[0].start)
                         if one.end <= group[0].start
                     ]
-                    group = [*told[-1:], *group]
-                assigned = self._assigned(group, MEASURE)
+                    shared = [*told[-1:], *group]
+                assigned = self._assigned(shared, MEASURE)
                 named = frozenset().union(*(self._fitting(one.named) for one in assigned))
                 if not own and words.TOTAL.search(self.before) and all(_PER.match(name) for name in named):
                     # 每单113分钟，总计1588分钟: of a kind, but not that measure
@@ -505,9 +515,12 @@ class _Near:
         if after is not None and self.period != "before":
             return 1 if words.UP.match(after[1]) else -1
         # …下降116362.47元（22.8%）, …下降19.8%、20.6%
-        if _FILLER.fullmatch(self.before) and self.previous_end > self.sentence_start:
-            if self.previous is not None and self.previous.start >= self.sentence_start:
-                return _Near(self.facts, self.said, self.previous).direction
+        previous = self.previous
+        chained = (
+            previous is not None and previous.start >= self.sentence_start and self.chained < _LONGEST_CHAIN
+        )
+        if previous is not None and chained and _FILLER.fullmatch(self.before):
+            return _Near(self.facts, self.said, previous, self.chained + 1).direction
         return 0
 
     def _sign_of_sentence(self) -> int:
@@ -536,18 +549,17 @@ class _Near:
     def reached(self) -> bool:
         """Whether the figure is where a change arrived (降至X), and not the change."""
         return (
-            (bool(
+            bool(
                 re.search(
                     rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*(?:近?\d+天的?|本期的?|目前的?|现在的?|如今的?)?\s?$",
                     self.before,
                 )
             )
-            and not re.search(r"幅度?(?:为|达|至|到)\s?(?:约|近)?$", self.before))
-            or bool(
-                re.search(
-                    r"(?:增至|升至|降至|减至|跌至|升到|降到|滑至|滑到|落至|落到)\s?(?:约|近|不到|不足|超过|仅)*\s?$",
-                    self.before,
-                )
+            and not re.search(r"幅度?(?:为|达|至|到)\s?(?:约|近)?$", self.before)
+        ) or bool(
+            re.search(
+                r"(?:增至|升至|降至|减至|跌至|升到|降到|滑至|滑到|落至|落到)\s?(?:约|近|不到|不足|超过|仅)*\s?$",
+                self.before,
             )
         )
 
@@ -764,19 +776,21 @@ class _Near:
 
 def _as_entities(facts: Facts, name: str) -> frozenset[str]:
     """The facts' own names of what a passage names: of a date without a year, those that fit."""
+    known = facts.resolved.get(name)
+    if known is None:
+        known = facts.resolved[name] = _resolve(facts, name)
+    return known
+
+
+def _resolve(facts: Facts, name: str) -> frozenset[str]:
     if name.startswith("D:"):
         month, _, day = name[2:].partition("-")
-        found = frozenset(
-            entity
-            for entity in facts.entities
-            if entity.startswith("d:") and entity.endswith(f"-{int(month):02d}-{int(day):02d}")
-        )
+        wanted = f"-{int(month):02d}-{int(day):02d}"
+        found = frozenset(one for one in facts.entities if one.startswith("d:") and one.endswith(wanted))
         return found or frozenset({name})
     if name.startswith("M:"):
-        month = f"-{int(name[2:]):02d}"
-        return frozenset(
-            entity for entity in facts.entities if entity.startswith("m:") and entity.endswith(month)
-        )
+        wanted = f"-{int(name[2:]):02d}"
+        return frozenset(one for one in facts.entities if one.startswith("m:") and one.endswith(wanted))
     return frozenset({name}) if name in facts.entities else NONE
 
 

@@ -35,6 +35,8 @@ class Passage:
     earlier_text: str = ""
     overflow: bool = False
     _starts: list[int] = field(default_factory=list)
+    kept: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What was found out of the whole passage, for its next figure."""
 
     def clause_start(self, at: int) -> int:
         """Where the clause around a place begins."""

@@ -52,7 +52,7 @@ class _Reader:
             path, value, measure, entities, scope = stack.pop()
             if isinstance(value, Mapping):
                 entities = entities | self._entities_of(path, value)
-                for key, inner in reversed(value.items()):
+                for key, inner in reversed(list(value.items())):
                     if key in _NO_DATA or len(path) >= DEEPEST:
                         continue
                     self._key(key)

@@ -191,8 +191,8 @@ def _recharge(rows: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
         )
 
 
-def _date(iso: str, other: str = "") -> V:
-    year, month, day = (int(part) for part in iso.split("-"))
+def _date(iso: str) -> V:
+    _, month, day = (int(part) for part in iso.split("-"))
     return V(0, "text", text=f"{month}月{day}日")
 
 
