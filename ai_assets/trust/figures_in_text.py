@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from ai_assets.trust.chinese_numerals import NUMERAL, chinese_number
+from ai_assets.trust.chinese_numerals import DIGITS, NUMERAL, chinese_number
 
 LONGEST_NUMBER: Final = 30
 """A longer row of digits is read as no number that anything could be: it has no value."""
@@ -378,6 +378,9 @@ def _amount(text: str, match: re.Match[str], month: int | None) -> Written | Non
     before = text[start - 1] if start else ""
     if words[0] in "0123456789" and before.isascii() and (before.isalpha() or before == "_") and not unit:
         return None
+    if unit == "折" and len(words) == 2 and all(letter in DIGITS for letter in words):
+        # 八五折: digit by digit
+        words = "".join(str(DIGITS[letter]) for letter in words)
     value, step, zeros = _number(words)
     if value is None:
         return None

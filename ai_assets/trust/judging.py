@@ -6,8 +6,7 @@ here: reading figures (`figures_in_text`), facts (`prompt_facts`, `derived`, `co
 
 Of several facts with a fitting size, one is enough. A fact does not fit where the words near the figure name
 another measure, another area or day, the other period or the other direction. Figures of advice (建议…3天内,
-满100减20) are a judgement and no claim: where they fit nothing they are left out, unless their own words claim
-data (`words.CLAIM_IN_ADVICE`).
+满100减20) are a judgement and no claim: they are left out, unless their own words claim data (`words.CLAIM_IN_ADVICE`).
 """
 
 from __future__ import annotations
@@ -77,6 +76,7 @@ _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全�
 _TOP: Final = re.compile(
     r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]"
 )
+_STANDS: Final = re.compile(r"目前|当前|现有|占比|比重")
 _BREAK: Final = re.compile(r"[和与及、/，。；]")
 _GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
 
@@ -93,6 +93,8 @@ class Judge:
         near = _Near(self.facts, self.said, figure)
         if figure.value is None:
             return UNGROUNDED
+        if near.is_advice:
+            return NO_CLAIM
         if figure.day is not None:
             verdict = self._day(figure, near)
         elif figure.kind == "clock":
@@ -107,8 +109,6 @@ class Judge:
                 and not _TALLY.match(self.said.text, figure.end)
             ):
                 return NO_CLAIM
-        if verdict is UNGROUNDED and near.is_advice:
-            return NO_CLAIM
         return verdict
 
     def measures_near(self, figure: Written) -> frozenset[str]:
@@ -539,7 +539,7 @@ class _Near:
             return 0
         end, sign, _ = max(ups + downs, key=lambda one: one[0])
         rest = text[end:]
-        if len(rest) > 10 or re.match(r"(?:的)(?!幅)", rest):
+        if len(rest) > 10 or re.match(r"(?:的)(?!幅)", rest) or _STANDS.search(rest):
             return 0
         if re.search(r"(?:不|未|没有|没)$", text[: max(0, end - 2)]):
             return 0
@@ -715,6 +715,8 @@ class _Near:
                 and fact.scope in (30, 90)
             ):
                 return False
+        if fact.aspect == "total" and fact.scope not in (30, 90) and _SCOPE_30.search(self.clause_before):
+            return False
         if fact.aspect not in ("level", "average", "total"):
             return True
         if not fact.period:

@@ -124,6 +124,8 @@ class _Reader:
     def _number(
         self, path: tuple[str, ...], value: float, measure: str, entities: frozenset[str], scope: int
     ) -> None:
+        if not path:
+            return
         key = path[-1] if not path[-1].isdigit() or len(path) < 2 else path[-2]
         kind = _kind(key, measure)
         aspect, period = "level", ""
@@ -161,7 +163,7 @@ class _Reader:
         if not _HAS_NUMERAL.search(value):
             return
         text = plain(value[:20_000]).text
-        if path[-1] == "时段":
+        if path and path[-1] == "时段":
             for hour in re.findall(r"\d+", text):
                 self.facts.clocks.add(int(hour) * 60)
             return

@@ -70,7 +70,10 @@ def test_a_prompt_that_is_no_prompt_of_ours_supports_nothing_it_does_not_say(pro
     assert [one.text for one in ground(prompt, {"a": "净收入77元"}).ungrounded] == ["77元"]
 
 
-LETTERS = "净收入订单大厅A区较对比期由从降至增长占约近超过分别和、，。（）%百分之万亿成折倍元单天周月日点半第一二三十0123456789.,-→:/\u200b\u202e "
+LETTERS = (
+    "净收入订单大厅A区较对比期由从降至增长占约近超过分别和、，。（）%百分之"
+    "万亿成折倍元单天周月日点半第一二三十0123456789.,-→:/\u200b\u202e "
+)
 
 
 @settings(deadline=None, max_examples=300)
