@@ -153,8 +153,7 @@ class Written:
 def figures_in_text(text: str) -> Iterator[Written]:
     """The figures of a plain text (`plain_text.plain`), in its order."""
     at = 0
-    quiet = {match.end() for match in _LIST_NUMBER.finditer(text)}
-    numbered = sorted((m.start(), m.end()) for m in _LIST_NUMBER.finditer(text)) if quiet else []
+    numbered = [(m.start(), m.end()) for m in _LIST_NUMBER.finditer(text)]
     blocked = numbered + [(m.start(), m.end()) for m in _NO_FIGURE.finditer(text)]
     blocked.sort()
     block = 0
@@ -166,11 +165,7 @@ def figures_in_text(text: str) -> Iterator[Written]:
         if block < len(blocked) and blocked[block][0] <= start < blocked[block][1]:
             at = max(blocked[block][1], start + 1)
             continue
-        if (
-            percent := _PERCENT_WORDS.match(text, max(0, start - 0))
-            if text.startswith("百分之", start)
-            else None
-        ):
+        if percent := _PERCENT_WORDS.match(text, start) if text.startswith("百分之", start) else None:
             found = _percent_words(text, percent)
             at = percent.end()
         else:
@@ -214,7 +209,6 @@ def _number(words: str) -> tuple[Decimal | None, Decimal, int]:
 
 
 def _read(text: str, match: re.Match[str], month: int | None) -> Written | None:
-    form = match.lastgroup
     group = match.group
     start, end = match.span()
     if group("ymd"):
@@ -257,7 +251,6 @@ def _read(text: str, match: re.Match[str], month: int | None) -> Written | None:
         return Written(
             start, end, text[start:end], kind, Decimal(11 * size), 11.0 * size, 19.0 * size, exact=False
         )
-    del form
     return _amount(text, match, month)
 
 
@@ -388,7 +381,7 @@ def _amount(text: str, match: re.Match[str], month: int | None) -> Written | Non
     if chinese and len(words) == 1 and before in ("周", "期", "拜"):
         return None
     scale, more = match["scale"], match["more"]
-    if chinese and not _counts(words, unit, scale, more, text, match):
+    if chinese and not _counts(words, unit, scale, more):
         return None
     size = Decimal(_SCALES[scale]) if scale else Decimal(1)
     value, step = value * size, step * size
@@ -427,9 +420,7 @@ def _is_day(text: str, start: int) -> bool:
     return bool(re.search(r"(?:[至到~、和与及\-]|[日号])\s?$", text[max(0, start - 2) : start]))
 
 
-def _counts(
-    words: str, unit: str, scale: str | None, more: str | None, text: str, match: re.Match[str]
-) -> bool:
+def _counts(words: str, unit: str, scale: str | None, more: str | None) -> bool:
     """Whether a Chinese numeral here says a number: a single one needs a unit that counts."""
     if unit.startswith(("成", "折", "倍", "%", "个百分点", "百分点")):
         return not (unit == "折" and words in ("打", "一"))
@@ -442,7 +433,6 @@ def _counts(
     if not unit and not more:
         # 三千 送 五百 is money; 百, 千 alone are not
         return any(letter in "十百千万亿" for letter in words) and words not in ("十",)
-    del text, match
     return True
 
 

@@ -60,7 +60,7 @@ class Passage:
         last = bisect_right(self._starts, end)
         return [one for one in self.mentions[first:last] if one.what == what and one.end <= end]
 
-    def group(self, found: list[Mention], last: int | None = None) -> list[Mention]:
+    def group(self, found: list[Mention]) -> list[Mention]:
         """The last mentions that are joined by 和, 、 and the like."""
         if not found:
             return []
@@ -69,7 +69,6 @@ class Passage:
             if not _JOINED.match(self.text[one.end : joined[-1].start]) or len(joined) > 12:
                 break
             joined.append(one)
-        del last
         return joined[::-1]
 
     def _before(self, ends: list[int], at: int) -> int:
