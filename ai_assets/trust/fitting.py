@@ -15,7 +15,7 @@ from ai_assets.trust.lookup import indexes
 from ai_assets.trust.telling import _BEFORE, Telling
 
 _SPAN_BEFORE: Final = re.compile(
-    r"(?:近|过去|最近|这|前|为期|共|统计|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$"
+    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$"
 )
 _SPAN_AFTER: Final = re.compile(
     r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)"
@@ -151,6 +151,9 @@ class Fitting(Telling):
         if wanted and self._binding(wanted, fact):
             return bool(about & wanted)
         if wanted & about:
+            return True
+        if not wanted and any(part in self.clause_before for part in fact.group.split(".") if len(part) > 3):
+            # 结账时段分布实付为…: the prompt's own heading, without which of its entries
             return True
         if fact.measures and not wanted:
             return bool(about & self.all_entities) or bool(

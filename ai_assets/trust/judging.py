@@ -154,7 +154,10 @@ class Judge:
         return NO_CLAIM
 
     def _supported(self, figure: Written, near: Joining) -> bool:
-        low, high = min(abs(figure.low), abs(figure.high)), max(abs(figure.low), abs(figure.high))
+        low, high = sorted((abs(figure.low), abs(figure.high)))
+        if figure.low <= 0 <= figure.high:
+            # a zero is as near to what is above it as to what is below
+            low = 0.0
         if any(near.fits(fact) for fact in self.facts.between(figure.kind, low, high)):
             return True
         return any(

@@ -112,7 +112,7 @@ class _Reader:
         if isinstance(start := value.get("开始"), str) and isinstance(end := value.get("结束"), str):
             if "净收入" in value:
                 return frozenset({f"d:{start}", f"d:{end}", f"k:{start}"})
-            return frozenset({f"m:{start[:7]}"})
+            return frozenset({f"m:{start[:7]}", f"d:{start}"})
         return NONE
 
     def _key(self, key: str) -> None:

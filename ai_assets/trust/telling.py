@@ -53,7 +53,11 @@ class Telling(Near):
             return "before"
         if re.search(r"(?:→|->|=>|➜)\s?$", text):
             return "now"
-        if self._closes_with_before(text) or (_FROM.search(text) and _FROM_AFTER.match(self.after)):
+        if (
+            re.search(r"对比(?:为|是)\s?$", text)
+            or self._closes_with_before(text)
+            or (_FROM.search(text) and _FROM_AFTER.match(self.after))
+        ):
             return "before"
         if _NOW.search(text):
             return "now"

@@ -46,6 +46,7 @@ _BY_WORD: Final[dict[str, frozenset[str]]] = {
     for said in words.MEASURES.values()
     for word in said
 }
+_BY_WORD |= dict.fromkeys(words.SECTIONS, NONE)
 _AREA_OF: Final = {word: area for area, said in words.AREAS.items() for word in said}
 _WEEKDAYS: Final = re.compile(
     r"(?:周|星期|礼拜)([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用]))?|工作日|平日"
@@ -63,6 +64,8 @@ def mentions(text: str, names: dict[str, str] | None = None) -> list[Mention]:
         start, end = match.span()
         said = match[0]
         if match["measure"]:
+            if not _BY_WORD[said]:
+                continue
             found.append(Mention(start, end, MEASURE, _BY_WORD[said]))
             if "最近到店" in _BY_WORD[said]:
                 found.append(Mention(start, end, ENTITY, frozenset({"last"})))

@@ -176,6 +176,19 @@ MEASURES: Final[dict[str, tuple[str, ...]]] = {
 }
 """By the prompts' name: the words for it. The first is the name itself."""
 
+SECTIONS: Final = (
+    "优惠使用",
+    "常约助教",
+    "区域分布",
+    "结账时段分布",
+    "星期分布",
+    "统计区间",
+    "费用构成",
+    "充值与会员",
+    "经营指标",
+)
+"""Headings of the prompts that hold a measure's word and name none."""
+
 AREAS: Final[dict[str, tuple[str, ...]]] = {
     "大厅A区": ("大厅A区", "大厅A", "A区"),
     "大厅B区": ("大厅B区", "大厅B", "B区"),

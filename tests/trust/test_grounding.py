@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ai_assets.simulator.replies import answer
 from ai_assets.trust.grounding import Grounding, ground
 
 
@@ -102,8 +103,8 @@ def test_the_title_says_what_the_body_is_about(finance: str) -> None:
 
 def test_members_figures_are_held_against_their_own_area_month_and_order(member: str) -> None:
     def listed(summary: str) -> list[str]:
-        answer = {"clues": [{"category": "消费习惯", "emoji": "📅", "summary": summary, "detail": ""}]}
-        return [one.text for one in ground(member, answer).ungrounded]
+        told = {"clues": [{"category": "消费习惯", "emoji": "📅", "summary": summary, "detail": ""}]}
+        return [one.text for one in ground(member, told).ungrounded]
 
     assert listed("近180天到店25天，实付2441.56元，大厅A区21单，占84.4%。") == []
     assert listed("5月到店4天，实付320.72元；最近一单实付83.12元。") == []
@@ -113,13 +114,13 @@ def test_members_figures_are_held_against_their_own_area_month_and_order(member:
 
 
 def test_what_is_no_text_for_readers_is_left_out(finance: str) -> None:
-    answer = insight("平稳。") | {
+    told = insight("平稳。") | {
         "_references": {"n": "净收入999元"},
         "score": 9,
         "category": "3类",
         "emoji": "3",
     }
-    assert ground(finance, answer) == Grounding(0, ())
+    assert ground(finance, told) == Grounding(0, ())
 
 
 def test_an_answer_without_figures_is_grounded_whole_and_the_result_is_json(finance: str) -> None:
@@ -133,3 +134,20 @@ def test_two_numbers_that_do_not_belong_together_support_nothing(finance: str) -
     # 台费 234279.92 less 6月13日's 39381.27, orders over the year: something could be made of any two
     for body in ("净收入194898.65元。", "客人数为6876人。", "充值金额是台费的5.0倍。"):
         assert wrong(finance, body), body
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["新会员数为0。", "本月新会员 0 人。", "每单时长变化为0.0分钟。"],
+)
+def test_a_zero_that_stands_in_the_prompt_passes(finance: str, body: str) -> None:
+    assert wrong(finance, body) == []
+
+
+def test_what_the_simulator_answers_is_grounded_for_every_app(prompts: dict[str, str]) -> None:
+    """Its sentences were written without regard to this judge, and every figure in them is the prompt's own."""
+    listed = {
+        name: [one.text for one in ground(prompt, answer(1, name.partition("-")[0], prompt)).ungrounded]
+        for name, prompt in prompts.items()
+    }
+    assert {name: found for name, found in listed.items() if found} == {}
