@@ -46,7 +46,7 @@ _BY_WORD: Final[dict[str, frozenset[str]]] = {
     for said in words.MEASURES.values()
     for word in said
 }
-_BY_WORD |= dict.fromkeys(words.SECTIONS, NONE)
+_BY_WORD.update(dict.fromkeys(words.SECTIONS, NONE))
 _AREA_OF: Final = {word: area for area, said in words.AREAS.items() for word in said}
 _WEEKDAYS: Final = re.compile(
     r"(?:周|星期|礼拜)([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用]))?|工作日|平日"
