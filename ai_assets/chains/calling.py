@@ -82,14 +82,14 @@ class AdmittedCall:
             return self._failed(AiAssetsError(f"unexpected {type(error).__name__}: {error}"), reply)
 
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
-        score = reading.answer.get("score")
         checks = checks_of(self._call.prompt, reading)
         result = {**reading.answer, "_references": {**self._blank.references, "checks": checks}}
         answer = Answer(
             self._call.cache_type,
             result,
             self._request.trigger.triggered_by,
-            score if isinstance(score, int) else None,
+            # a column of App6's own; another app may add any key to its answer
+            reading.answer["score"] if "score" in self._request.app.answer.model_fields else None,
         )
         record = replace(self._account(reply, None, Outcome.SUCCESS), checks=checks)
         also_write = self._request.also_write

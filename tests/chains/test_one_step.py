@@ -95,6 +95,18 @@ def test_figures_that_do_not_stand_in_the_prompt_are_listed_and_the_answer_stand
     assert cached["result_json"]["_references"]["checks"] == log["checks"]
 
 
+def test_a_score_that_an_app_adds_of_its_own_is_kept_in_its_answer_and_fills_no_column(
+    make_runtime, simulator: Simulator
+):
+    runtime = make_runtime()
+    answering(runtime, {"score": 10**12, "insights": [{"title": "一切正常", "body": "照常营业。"}]})
+    result = step(runtime)
+    (cached,) = rows(runtime, "select score, result_json from biz.ai_cache")
+    assert result.outcome is Outcome.SUCCESS, result.message
+    assert cached["score"] is None
+    assert cached["result_json"]["score"] == 10**12
+
+
 def test_the_simulators_answer_has_all_its_figures_from_the_prompt(make_runtime, simulator: Simulator):
     runtime = make_runtime()
     numbers = step(runtime).result["_references"]["checks"]["numbers"]
