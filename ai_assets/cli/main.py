@@ -13,6 +13,7 @@ from ai_assets.cli.context import Context
 from ai_assets.cli.database import db
 from ai_assets.cli.demo import demo, up
 from ai_assets.cli.env import env
+from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
 from ai_assets.cli.guard import guard
@@ -43,6 +44,7 @@ for command in (
     work,
     run_app,
     guard,
+    explain,
     env,
     status,
     watch,
