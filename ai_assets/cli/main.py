@@ -19,6 +19,7 @@ from ai_assets.cli.forecast import forecast
 from ai_assets.cli.guard import guard
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
+from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
 from ai_assets.cli.watch import watch
 from ai_assets.cli.work import work
@@ -45,6 +46,7 @@ for command in (
     run_app,
     guard,
     explain,
+    stale,
     env,
     status,
     watch,

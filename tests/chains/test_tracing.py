@@ -229,7 +229,8 @@ def test_a_long_history_does_not_slow_a_trace(events):
             " select 'app3_clue', n % 20, n % 500, 'event', 'success' from generate_series(1, 30000) n"
         ),
         (
-            "insert into biz.ai_cache (cache_type, site_id, target_id, result_json, triggered_by, run_log_id, prompt_hash,"
+            "insert into biz.ai_cache (cache_type, site_id, target_id, result_json, triggered_by, run_log_id,"
+            " prompt_hash,"
             " trigger_job_id) select 'app3_clue', n % 20, n % 500, '{}', 'x', n, n, n from generate_series(1, 30000) n"
         ),
         (
