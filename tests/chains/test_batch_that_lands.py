@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -85,6 +87,11 @@ def make(runtime: Runtime, *cells: Cell, as_of: date | None = None) -> list[Step
     return results
 
 
+def batch_id(finance: SiteFinance) -> str:
+    assert finance.batch is not None
+    return finance.batch.batch_id
+
+
 def batch_of(result: StepResult) -> str:
     return str(result.references["batch"]["batch_id"])
 
@@ -160,6 +167,25 @@ def test_figures_are_read_once_for_all_cells_and_once_more_for_those_after_a_bat
     assert [batch_of(result) for result in results][1:] == ["202607021"] * 3
     assert batch_of(results[0]) != "202607021"
     assert len(reads) == 2
+
+
+def test_cells_that_find_the_newer_batch_at_once_read_it_once(etl):
+    together = threading.Barrier(4, action=lambda: etl.landed or etl.lands())
+    reads: list[str] = []
+    figures = SiteFigures(etl.runtime, None)
+    figures.of(SITE)
+    etl.on("after_cursor_execute", SITE_TABLE, lambda: reads.append("read"), times=100)
+
+    def build(finance: SiteFinance, subject: Subject) -> Prompt:
+        if batch_id(finance) != "202607021":
+            together.wait(20)
+        return CELL.app.build(finance, subject)
+
+    app = replace(CELL.app, build=build)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: figures.prompt(app, CELL.subject), range(4)))
+    assert {prompt.references["batch"]["batch_id"] for prompt in made} == {"202607021"}
+    assert reads == ["read"]
 
 
 def test_another_sites_batch_changes_nothing(etl, events, simulator):
