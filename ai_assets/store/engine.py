@@ -141,6 +141,9 @@ def reachable(what: str) -> Iterator[None]:
                 f"Postgres cannot be reached ({what}): {first_line(error)}"
             ) from error
         raise
+    except psycopg2.OperationalError as error:
+        # from giving a connection back whose server has just ended it: SQLAlchemy leaves that error as it is
+        raise DatabaseUnavailableError(f"Postgres cannot be reached ({what}): {first_line(error)}") from error
 
 
 # statement cancelled or out of time, lock not available, deadlock, a standby that takes no writes
