@@ -62,7 +62,8 @@ class MemberReads:
     @contextmanager
     def one_snapshot(self) -> Iterator[None]:
         """In this block the warehouse is as it stood at the first read of it; with none, nothing is begun."""
-        with ExitStack() as snapshots:
+        # reachable: the end of a snapshot gives its connection back, which may have been lost meanwhile
+        with reachable("reading the warehouse"), ExitStack() as snapshots:
             self._snapshots = snapshots
             try:
                 yield

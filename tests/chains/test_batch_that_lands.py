@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -16,13 +17,16 @@ from sqlalchemy import event, text
 from ai_assets.apps.base import Prompt, Subject
 from ai_assets.chains.by_hand import Asked, run_by_hand
 from ai_assets.chains.cells import Cell
+from ai_assets.chains.member_reads import MemberReads
 from ai_assets.chains.member_steps import About, MemberSteps
 from ai_assets.chains.outcome import Outcome, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.site import run_cells
 from ai_assets.chains.site_figures import SiteFigures
+from ai_assets.errors import DatabaseUnavailableError
 from ai_assets.store import inbox
 from ai_assets.warehouse.finance import SiteFinance
+from ai_assets.warehouse.member_data import MemberData
 from ai_assets.warehouse.sites import newest_batch
 
 SITE = 1001
@@ -222,6 +226,23 @@ def test_what_one_members_prompt_reads_is_as_of_one_moment(etl, events, simulato
     etl.on("before_cursor_execute", BILLS, lambda: events.run(BILL))
     assert "123.45" not in clues().prompt
     assert "123.45" in clues().prompt, "a snapshot ends with its prompt"
+
+
+def test_a_snapshot_whose_server_went_away_is_postgres_being_away_and_no_defect(etl, events):
+    reads = MemberReads(etl.runtime.engine, SITE, 555, None, None)
+    end = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and state = 'idle in transaction'"
+    )
+
+    def build(data: MemberData) -> Prompt:
+        assert data.consumption.rows
+        assert events.rows(end) == [(True,)]
+        return Prompt("text", {})
+
+    with contextlib.suppress(DatabaseUnavailableError):
+        reads.prompt(build)
+    assert reads.data().member.name, "and the next read has a connection of its own"
 
 
 def test_a_chain_goes_on_with_the_newer_batch_from_the_step_where_it_landed(etl, events, simulator):
