@@ -54,7 +54,7 @@ def as_plain(found: Trace, *, with_prompt: bool = False, with_payload: bool = Fa
         "prompt": {
             "hash": entry.prompt_hash,
             "characters": len((found.call or {}).get("request_prompt") or ""),
-            "app": references.get("app"),
+            "app": _object(references.get("app")),
             **({"text": (found.call or {}).get("request_prompt")} if with_prompt else {}),
         },
         "built_from": _built_from(references),
@@ -148,17 +148,22 @@ def _kind(value: object) -> str:
 
 
 def _built_from(references: Mapping[str, Any]) -> dict[str, Any]:
-    note = references.get("note")
+    note, rows = references.get("note"), references.get("sources")
     return {
         "as_of": references.get("as_of"),
-        "batch": references.get("batch"),
-        "window": references.get("window"),
-        "area": references.get("area"),
+        "batch": _object(references.get("batch")),
+        "window": _object(references.get("window")),
+        "area": _object(references.get("area")),
         "note": None
         if not isinstance(note, Mapping)
         else {"note_id": note.get("note_id"), "noted_at": note.get("noted_at")},
-        "rows": references.get("sources") or [],
+        "rows": [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else [],
     }
+
+
+def _object(value: object) -> Mapping[str, Any] | None:
+    """None for what another version of the code may have kept there."""
+    return value if isinstance(value, Mapping) else None
 
 
 def _call(call: Mapping[str, Any] | None) -> dict[str, Any] | None:

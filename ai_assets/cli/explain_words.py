@@ -12,7 +12,16 @@ AROUND = 10
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of `explain_values.as_plain`'s values, one thing a line."""
+    """The lines of `explain_values.as_plain`'s values, one thing a line; at last the prompt, if it was asked for."""
+    for line in _lines(told):
+        # ids and messages come from others: nothing in them may steer a terminal
+        yield "".join(sign if sign.isprintable() else "?" for sign in line)
+    if "text" in told["prompt"]:
+        yield ""
+        yield told["prompt"]["text"] or "(the run log has no prompt)"
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     cache = told["cache"]
     newest = "the newest" if cache["newest"] else "not the newest"
     yield (
@@ -28,9 +37,6 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield from _clues(told["retention_clues"])
     yield from _used_again(told["used_again"])
     yield from _versions(told["versions"])
-    if "text" in told["prompt"]:
-        yield ""
-        yield told["prompt"]["text"] or "(the run log has no prompt)"
 
 
 def _event(event: Mapping[str, Any] | None, triggered_by: str) -> Iterator[str]:

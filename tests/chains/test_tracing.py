@@ -222,6 +222,32 @@ def test_a_text_whose_call_and_event_are_gone_is_still_told(make_runtime, events
     assert "checks: none kept" in said
 
 
+@pytest.mark.parametrize("odd", ["[]", "7", '"text"', '{"a": 1}', "null"])
+def test_references_of_another_shape_are_told_as_far_as_they_go(make_runtime, events, traced, odd):
+    events.consumption()
+    events.work(make_runtime())
+    for part in ("app", "batch", "window", "area", "note", "sources", "answers", "checks"):
+        events.run(
+            "update biz.ai_cache set result_json ="
+            f" jsonb_set(result_json, '{{_references,{part}}}', cast(:odd as jsonb))",
+            odd=odd,
+        )
+    assert list(lines(as_plain(traced("app3_clue"))))
+    events.run(
+        "update biz.ai_cache set result_json = jsonb_set(result_json, '{_references}', cast(:odd as jsonb))",
+        odd=odd,
+    )
+    assert list(lines(as_plain(traced("app3_clue"))))
+
+
+def test_nothing_in_a_line_steers_a_terminal(make_runtime, events, traced):
+    events.consumption()
+    events.work(make_runtime())
+    events.run("update biz.ai_trigger_jobs set error_message = E'\\x1b[31mred\\nnext line'")
+    said = [line for line in lines(as_plain(traced("app3_clue"))) if "31m" in line]
+    assert said == ["  error: ?[31mred?next line"]
+
+
 def test_a_long_history_does_not_slow_a_trace(events):
     for statement in (
         (
