@@ -26,6 +26,7 @@ from ai_assets.apps import app2_finance as app2
 from ai_assets.apps import app2a_finance_area as app2a
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.failures import failures_table, what_happened
+from ai_assets.assets.freshness import MADE_EVERY_MORNING
 from ai_assets.assets.metadata import materialization
 from ai_assets.assets.sources import DWS_FINANCE
 from ai_assets.assets.trigger_job import JobOfRun, job_of_run
@@ -60,6 +61,7 @@ CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
             kinds={"dashscope", "postgres"},
             code_version=CODE_VERSION,
             skippable=True,
+            freshness_policy=MADE_EVERY_MORNING,
             description="Finance insights of each site: area `all` by App2, the other areas by App2a; "
             "eight time windows. Unchanged data costs no call.",
         )

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from ai_assets.apps.registry import APPS
 from ai_assets.assets.config import StepsConfig
+from ai_assets.assets.freshness import CONSUMED_THESE_DAYS
 from ai_assets.assets.member_events import CONSOLIDATION, RETENTION_CLUE
 from ai_assets.assets.member_run import run_partitions
 from ai_assets.assets.sources import BIZ_MEMBERS, BIZ_NOTES, DWS_SETTLEMENTS
@@ -55,6 +56,7 @@ def _spec(key: AssetKey, deps: Sequence[AssetKey], description: str, *, kinds: s
         kinds=kinds,
         code_version=f"{app.entry.alias}:{app.version}",
         skippable=True,
+        freshness_policy=None if key == NOTE else CONSUMED_THESE_DAYS,
         description=description,
     )
 

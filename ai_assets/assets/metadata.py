@@ -48,6 +48,7 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         "target": MetadataValue.text(result.target_id),
         "run log": MetadataValue.int(result.run_log_id or 0),
         "cache": MetadataValue.int(result.cache_id or 0),
+        "trace": MetadataValue.text(f"ai-assets explain {result.cache_id}" if result.cache_id else "none"),
         "as-of date": MetadataValue.text(str(references.get("as_of") or "")),
         "DWS batch": MetadataValue.text(str((references.get("batch") or {}).get("batch_id") or "none")),
         "references": MetadataValue.json(dict(references)),

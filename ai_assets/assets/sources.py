@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
 
+from ai_assets.assets.freshness import BATCH_EVERY_NIGHT
+
 if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Batch
 
@@ -22,6 +24,7 @@ SOURCES = (
         kinds={"postgres"},
         description="Daily finances of each site and area: dws.finance_area_daily, dws.finance_site_daily. "
         "A materialization is a finished ETL batch (dws.etl_batch).",
+        freshness_policy=BATCH_EVERY_NIGHT,
     ),
     AssetSpec(
         DWS_SETTLEMENTS,

@@ -22,9 +22,9 @@ from ai_assets.apps.registry import app as find_app
 from ai_assets.chains.member_chain import note_of
 from ai_assets.chains.member_steps import PAIR_STEPS, RETENTION_CLUE, About, MemberSteps
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
+from ai_assets.chains.site_figures import SiteFigures
 from ai_assets.chains.step import run_step
 from ai_assets.errors import InputError, MissingSubjectError
-from ai_assets.store.engine import reachable
 
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
@@ -82,14 +82,11 @@ def run_by_hand(runtime: Runtime, asked: Asked, cancelled: threading.Event | Non
 
 
 def _finance(runtime: Runtime, asked: Asked, trigger: Trigger, cancelled: threading.Event) -> StepResult:
-    from ai_assets.warehouse.finance import read_site_finance
-    from ai_assets.warehouse.sites import as_of_date, find_site
-
     app, subject = find_app(asked.app_name), asked.subject
-    with reachable("reading the warehouse"), runtime.engine.connect() as connection:
-        site = find_site(connection, subject.site_id)
-        finance = read_site_finance(connection, site, as_of_date(connection, subject.site_id, asked.as_of))
-    request = StepRequest(app, subject, lambda: app.build(finance, subject), trigger)
+    figures = SiteFigures(runtime, asked.as_of)
+    # now: what cannot be read is an error before anything is spent, and no failed step
+    figures.of(subject.site_id)
+    request = StepRequest(app, subject, lambda: figures.prompt(app, subject), trigger)
     return run_step(runtime, request, cancelled)
 
 

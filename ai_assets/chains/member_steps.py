@@ -7,8 +7,7 @@ starts (`chains.member_chain`), one step (`chains.step`), Dagster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,23 +15,22 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.member_source import Given, MemberSource
 from ai_assets.apps.registry import APPS
+from ai_assets.chains.member_reads import MemberReads
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.step import run_step
 from ai_assets.errors import AiAssetsError
-from ai_assets.store import cache, clues
+from ai_assets.store import clues
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
 from ai_assets.warehouse.local_time import zone_of
-from ai_assets.warehouse.member_data import MemberData
-from ai_assets.warehouse.sites import as_of_date, find_site, newest_batch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from ai_assets.warehouse.member_data import MemberData
     from ai_assets.warehouse.people import Note
 
 MEMBER_STEPS = ("app3_clue", "app6_note", "app8_consolidation", "app7_customer")
@@ -78,18 +76,21 @@ class MemberSteps:
         self._trigger = trigger
         self._cancelled = cancelled or threading.Event()
         self._ran: dict[str, StepResult] = {}
-        self._data: MemberData | None = None
+        self._reads = MemberReads(
+            runtime.engine, about.site_id, about.member_id, about.assistant_id, about.as_of
+        )
 
     def check(self) -> None:
         """Raise MissingSubjectError where site, member or assistant are not there; WarehouseError."""
-        data = self._member_data()
-        _ = data.member
-        if self.about.assistant_id is not None:
-            _ = data.assistant
+        with self._reads.one_snapshot():
+            data = self._reads.data()
+            _ = data.member
+            if self.about.assistant_id is not None:
+                _ = data.assistant
 
     def has_note(self) -> bool:
         """Whether there is a note for App6: one that was given, or any of the member's."""
-        return self.about.note is not None or self._member_data().newest_note is not None
+        return self.about.note is not None or self._reads.data().newest_note is not None
 
     def subject(self, app_name: str) -> Subject:
         """Whom an app's step is about: the member, or the pair."""
@@ -104,7 +105,7 @@ class MemberSteps:
         request = StepRequest(
             app,
             subject,
-            lambda: app.build(self._source(app_name), subject),
+            lambda: self._reads.prompt(lambda data: app.build(self._source(app_name, data), subject)),
             self._trigger,
             also_write=self._replace_clues if consolidates else None,
         )
@@ -176,28 +177,7 @@ class MemberSteps:
             return replace(result, outcome=Outcome.FAILED, reason=reason, message=message)
         return replace(result, clues_set=found[1] if found else None)
 
-    def _member_data(self) -> MemberData:
-        if self._data is None:
-            with self._connect() as connection:
-                site = find_site(connection, self.about.site_id)
-                as_of = as_of_date(connection, site.site_id, self.about.as_of)
-                batch = newest_batch(connection, site.site_id)
-            self._data = MemberData(
-                self._connect, site, as_of, self.about.member_id, self.about.assistant_id, batch=batch
-            )
-        return self._data
-
-    @contextmanager
-    def _connect(self) -> Iterator[Connection]:
-        # reads only: a transaction would cost two round trips more
-        with (
-            reachable("reading the warehouse"),
-            self._runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-        ):
-            yield connection
-
-    def _source(self, app_name: str) -> MemberSource:
-        data = self._member_data()
+    def _source(self, app_name: str, data: MemberData) -> MemberSource:
         note = (self.about.note or data.newest_note) if app_name == "app6_note" else None
         if note is not None and note.noted_at is not None and note.noted_at.tzinfo is None:
             # a time without an offset is meant in the site's own zone, as `occurred_at` is
@@ -217,19 +197,7 @@ class MemberSteps:
                 given[name] = Given(self.about.analysis)
             else:
                 wanted.append(name)
-        return given | self._cached(wanted)
-
-    def _cached(self, names: Sequence[str]) -> dict[str, Given]:
-        if not names:
-            return {}
-        found: dict[str, Given] = {}
-        with self._connect() as connection:
-            for name in names:
-                target = APPS[name].target_id(self.subject(name))
-                entry = cache.latest(connection, CATALOG[name].cache_type, self.about.site_id, target)
-                if entry is not None:
-                    found[name] = Given(entry.result_json, entry.created_at, entry.id, entry.run_log_id)
-        return found
+        return given | self._reads.cached({name: APPS[name].target_id(self.subject(name)) for name in wanted})
 
 
 def _clues_failed(error: Exception) -> str:

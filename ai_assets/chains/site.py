@@ -7,57 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING
 
 from ai_assets.chains.cells import Cell, priority
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.side_by_side import side_by_side
+from ai_assets.chains.site_figures import SiteFigures
 from ai_assets.chains.step import run_step
 from ai_assets.chains.summary import StepsSummary
-from ai_assets.errors import AiAssetsError
-from ai_assets.store.engine import reachable
-
-if TYPE_CHECKING:
-    from ai_assets.apps.base import Prompt
-    from ai_assets.warehouse.finance import SiteFinance
 
 CHAIN_MARGIN_S = 600.0
 """What a site's chain may take beyond its steps' own time (behaviour.md, Chain time)."""
-
-
-class _Figures:
-    """Each site's figures, read once for all its cells, by whichever thread comes first."""
-
-    def __init__(self, runtime: Runtime, as_of: date | None) -> None:
-        self._runtime = runtime
-        self._as_of = as_of
-        self._locks: dict[int, threading.Lock] = {}
-        self._guard = threading.Lock()
-        self._read: dict[int, SiteFinance | AiAssetsError] = {}
-
-    def of(self, site_id: int) -> SiteFinance:
-        """The site's figures. Raises what reading them raised, for each of its cells alike."""
-        with self._guard:
-            lock = self._locks.setdefault(site_id, threading.Lock())
-        with lock:
-            if site_id not in self._read:
-                self._read[site_id] = self._load(site_id)
-            found = self._read[site_id]
-        if isinstance(found, AiAssetsError):
-            raise type(found)(str(found))
-        return found
-
-    def _load(self, site_id: int) -> SiteFinance | AiAssetsError:
-        from ai_assets.warehouse.finance import read_site_finance
-        from ai_assets.warehouse.sites import as_of_date, find_site
-
-        try:
-            with reachable("reading the warehouse"), self._runtime.engine.connect() as connection:
-                site = find_site(connection, site_id)
-                return read_site_finance(connection, site, as_of_date(connection, site_id, self._as_of))
-        except AiAssetsError as error:
-            return error
 
 
 def run_cells(
@@ -81,14 +41,14 @@ def run_cells(
     about once a second) or an interrupt raises, no cell begins any more, calls in flight are given up, and the
     exception goes on when all threads have ended.
     """
-    figures = _Figures(runtime, as_of)
+    figures = SiteFigures(runtime, as_of)
     cancelled = cancelled or threading.Event()
     summary = StepsSummary()
     began = time.monotonic()
     ends = began + len(cells) * runtime.step_timeout_s + CHAIN_MARGIN_S
 
     def make(cell: Cell) -> StepResult:
-        request = StepRequest(cell.app, cell.subject, lambda: _build(figures, cell), trigger)
+        request = StepRequest(cell.app, cell.subject, lambda: figures.prompt(cell.app, cell.subject), trigger)
         return run_step(runtime, request, cancelled)
 
     def report(cell: Cell, made: StepResult) -> None:
@@ -120,7 +80,3 @@ def _in_time(result: StepResult, summary: StepsSummary) -> StepResult:
     if not (summary.timed_out and result.reason == "cancelled"):
         return result
     return replace(result, reason="chain_timeout", message="the chain of this site ran out of time")
-
-
-def _build(figures: _Figures, cell: Cell) -> Prompt:
-    return cell.app.build(figures.of(cell.site_id), cell.subject)

@@ -13,11 +13,13 @@ from ai_assets.cli.context import Context
 from ai_assets.cli.database import db
 from ai_assets.cli.demo import demo, up
 from ai_assets.cli.env import env
+from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
 from ai_assets.cli.guard import guard
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
+from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
 from ai_assets.cli.watch import watch
 from ai_assets.cli.work import work
@@ -43,6 +45,8 @@ for command in (
     work,
     run_app,
     guard,
+    explain,
+    stale,
     env,
     status,
     watch,

@@ -6,6 +6,8 @@ Source: behaviour.md, "App8 also replaces the member's retention clues". Not her
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -18,7 +20,8 @@ MANUAL = "manual"
 """The source of what people wrote: never touched."""
 DEFAULT_CATEGORY = "客户基础"
 
-_APP8 = "app8_clue_consolidated"
+CACHE_TYPE = "app8_clue_consolidated"
+"""The cache type of the answers that clues are set from."""
 
 # two that replace at once: the second's delete would not see the first's rows, and both sets would stay
 _LOCK = text(
@@ -33,6 +36,22 @@ _INSERT = text(
     values (:site, :member, :category, :summary, :detail, :source, :recorded_by)
     """
 )
+_STANDING = text(
+    """
+    select source, category, summary, detail, recorded_by_name as recorded_by, created_at
+    from biz.member_retention_clue where site_id = :site and member_id = :member order by source, id
+    """
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A member's clues of one source as they stand: how many, how many of them are an answer's, when set last."""
+
+    source: str
+    clues: int
+    of_answer: int
+    set_at: datetime
 
 
 def replace(
@@ -68,11 +87,30 @@ def set_from_newest(
     """
     # before reading: an answer that is being written now holds the lock, and is then the newest
     _hold(connection, site_id, member_id)
-    newest = cache.latest(connection, _APP8, site_id, str(member_id))
+    newest = cache.latest(connection, CACHE_TYPE, site_id, str(member_id))
     if newest is None:
         return None
     clues = newest.result_json.get("clues") or ()
     return newest.id, replace(connection, site_id, member_id, source=source, clues=clues)
+
+
+def standing(
+    connection: Connection, site_id: int, member_id: int, given: Sequence[Any]
+) -> tuple[Standing, ...]:
+    """The member's clues by source, and how many of each are, word for word, among these of an answer."""
+    rows: dict[str, list[Any]] = {}
+    for row in connection.execute(_STANDING, {"site": site_id, "member": member_id}):
+        rows.setdefault(row.source, []).append(row)
+    words = [tuple(_row(clue).values()) for clue in given if isinstance(clue, Mapping)]
+    return tuple(
+        Standing(
+            source,
+            len(of_source),
+            sum((row.category, row.summary, row.detail, row.recorded_by) in words for row in of_source),
+            max(row.created_at for row in of_source),
+        )
+        for source, of_source in rows.items()
+    )
 
 
 def _hold(connection: Connection, site_id: int, member_id: int) -> None:

@@ -5,6 +5,7 @@ Not here: what they come to (`ai_assets.warehouse.consumption`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +35,20 @@ _SETTLEMENTS = text(
     """
 )
 
+# one look at a member's part of the index for each asked for
+_BILLS = text(
+    """
+    select asked.member_id,
+           count(*) filter (where bill.day > asked.as_of - :days and bill.day <= asked.as_of),
+           count(*) filter (where bill.day > asked.as_of)
+    from unnest(cast(:members as bigint[]), cast(:dates as date[])) asked (member_id, as_of)
+    cross join lateral (
+        select biz_date::date as day from dws.settlement as bill
+        where bill.site_id = :site_id and bill.member_id = asked.member_id offset 0) bill
+    group by asked.member_id, asked.as_of
+    """
+)
+
 
 class Settlement(NamedTuple):
     """A row of `dws.settlement` and its assistant's name. Amounts in yuan, two decimals; minutes whole.
@@ -53,6 +68,13 @@ class Settlement(NamedTuple):
     discount: Decimal | None = None
     paid: Decimal | None = None
     play_minutes: Decimal | None = None
+
+
+class Bills(NamedTuple):
+    """How many settlements of a member there are: of the DAYS that end with an as-of date, and after it."""
+
+    known: int
+    newer: int
 
 
 def first_day(as_of: date, days: int = DAYS) -> date:
@@ -78,3 +100,21 @@ def read_settlements(
             },
         )
         return tuple(Settlement(*row) for row in rows)
+
+
+def count_bills(connection: Connection, site_id: int, as_of: Mapping[int, date]) -> dict[int, Bills]:
+    """Counts by member id, each to an as-of date of their own; in one statement.
+
+    Raises WarehouseError where the table is not as the contract says.
+    """
+    parameters = {
+        "site_id": site_id,
+        "days": DAYS,
+        "members": list(as_of),
+        "dates": list(as_of.values()),
+    }
+    with reading(connection, SETTLEMENT):
+        counted = {
+            member: Bills(known, newer) for member, known, newer in connection.execute(_BILLS, parameters)
+        }
+    return {member: counted.get(member, Bills(0, 0)) for member in as_of}

@@ -117,8 +117,20 @@ def as_of_date(conn: Connection, site_id: int, given: date | None) -> date:
         check_as_of(given)
         return given
     batch = newest_batch(conn, site_id)
-    if batch is not None:
-        return batch.biz_date
+    return batch.biz_date if batch is not None else _newest_data(conn, site_id)
+
+
+def as_of_and_batch(conn: Connection, site_id: int, given: date | None) -> tuple[date, Batch | None]:
+    """The same with the site's newest successful batch, whatever the date comes from: each is read once."""
+    if given is not None:
+        check_as_of(given)
+    batch = newest_batch(conn, site_id)
+    if given is not None:
+        return given, batch
+    return (batch.biz_date if batch is not None else _newest_data(conn, site_id)), batch
+
+
+def _newest_data(conn: Connection, site_id: int) -> date:
     with reading(conn, FINANCE_AREA_DAILY, FINANCE_SITE_DAILY):
         newest: date | None = conn.execute(_NEWEST_DATA, {"site_id": site_id}).scalar_one()
     if newest is None:

@@ -19,6 +19,14 @@ print(json.dumps({
     "assets": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
     "jobs": sorted(job.name for job in repository.get_all_jobs() if not job.name.startswith("__")),
     "sensors": [sensor.name for sensor in repository.sensor_defs],
+    "freshness": {
+        node.key.to_user_string(): [
+            getattr(policy, "deadline_cron", None), getattr(policy, "timezone", None),
+            *[delta and delta.to_timedelta().total_seconds() / 3600 for delta in (
+                getattr(policy, "serializable_lower_bound_delta", None), getattr(policy, "warn_window", None),
+                getattr(policy, "fail_window", None))]]
+        for node in defs.resolve_asset_graph().asset_nodes if (policy := node.freshness_policy) is not None
+    },
     "schedules": {s.name: [s.cron_schedule, s.execution_timezone] for s in repository.schedule_defs},
 }))
 """
@@ -79,4 +87,13 @@ def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_name
     assert seen["schedules"] == {
         "daily_prewarm": ["0 10 * * *", "Asia/Shanghai"],
         "housekeeping": ["0 4 * * *", "Asia/Shanghai"],
+    }
+    # hours: how long before the deadline, or after which time without any to warn and to fail
+    assert seen["freshness"] == {
+        "dws/finance": ["0 10 * * *", "Asia/Shanghai", 10, None, None],
+        "app2_finance": ["0 11 * * *", "Asia/Shanghai", 11, None, None],
+        **{
+            asset: [None, None, None, 36, 72]
+            for asset in ("app3_clue", "app8_consolidation", "member_retention_clue", "app7_customer")
+        },
     }
