@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_assets.apps.names import restore
+from ai_assets.apps.redaction import redact
 from ai_assets.chains.alerting import alert
 from ai_assets.chains.charging import account
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
@@ -39,7 +41,8 @@ T = TypeVar("T")
 class AdmittedCall:
     """One call that the guard admitted; `make` once.
 
-    `blank` is what its result begins with. Times inside are monotonic seconds: the worker's clock decides nothing else.
+    `blank` is what its result begins with, `put_back` its prompt's. Times inside are monotonic seconds: the worker's
+    clock decides nothing else.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class AdmittedCall:
         admission: Admission,
         blank: StepResult,
         cancelled: threading.Event,
+        put_back: Mapping[str, str] | None = None,
     ) -> None:
+        self._put_back = put_back or {}
         self._runtime = runtime
         self._request = request
         self._call = call
@@ -82,7 +87,9 @@ class AdmittedCall:
 
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
         score = reading.answer.get("score")
-        result = {**reading.answer, "_references": self._blank.references}
+        # an app may answer with what it was never told, and what it was told by another name
+        answer = restore(redact(reading.answer), self._put_back)
+        result = {**answer, "_references": self._blank.references}
         also_write = self._request.also_write
 
         def also(connection: Connection) -> tuple[int, int | None]:

@@ -113,7 +113,13 @@ class _Step:
             with reachable("reading the cache"), self.runtime.engine.connect() as connection:
                 return self._reused(cache.entry(connection, admitted.cache_id))
         admitted_call = AdmittedCall(
-            self.runtime, self.request, self.call, admitted, self.blank, self.cancelled
+            self.runtime,
+            self.request,
+            self.call,
+            admitted,
+            self.blank,
+            self.cancelled,
+            self.prompt.put_back,
         )
         return admitted_call.make(app_id)
 
