@@ -23,6 +23,7 @@ from ai_assets.chains.settling import Ending, Written, write_ending
 from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
 from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_answer
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
+from ai_assets.privacy.logs import log_defect
 from ai_assets.store import cache
 
 if TYPE_CHECKING:
@@ -80,9 +81,11 @@ class AdmittedCall:
             return self._succeeded(reply, read_answer(reply.text, self._request.app.answer))
         except AiAssetsError as error:
             return self._failed(error, reply)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # a defect must cost this step only, and be seen
-            logger.exception("%s %s: unexpected error in a call", self._call.app, self._call.target_id)
+            log_defect(
+                logger, error, "%s %s: unexpected error in a call", self._call.app, self._call.target_id
+            )
             return self._failed(AiAssetsError(f"unexpected {type(error).__name__}: {error}"), reply)
 
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:

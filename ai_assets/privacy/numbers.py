@@ -31,7 +31,9 @@ _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
 # a number of another first digit is no bank's: times in milliseconds, dates and most systems' ids among them
-_ISSUERS = re.compile(r"[3-69]|81|222[1-9]|22[3-9]|2[3-6]|27[01]|2720")
+_ISSUERS = re.compile(r"[3-69]|81")
+# of an issuer too, but systems' ids of 16 digits begin so
+_RARE_ISSUERS = re.compile(r"222[1-9]|22[3-9]|2[3-6]|27[01]|2720")
 
 
 def is_mobile(digits: str) -> bool:
@@ -62,9 +64,10 @@ def is_identity(number: str) -> bool:
     return len(number) == 15 and number.isdigit() and _born(number[:2], "19" + number[6:12])
 
 
-def is_bank_card(digits: str) -> bool:
-    """13 to 19 digits of an issuer's range whose Luhn sum is right."""
-    return 13 <= len(digits) <= 19 and _ISSUERS.match(digits) is not None and _luhn(digits)
+def is_bank_card(digits: str, *, parted: bool = False) -> bool:
+    """13 to 19 digits of an issuer's range whose Luhn sum is right. `parted`: they are written as a card's are."""
+    issued = _ISSUERS.match(digits) or (parted and _RARE_ISSUERS.match(digits))
+    return 13 <= len(digits) <= 19 and bool(issued) and _luhn(digits)
 
 
 def _born(province: str, day: str) -> bool:

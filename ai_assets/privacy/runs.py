@@ -10,6 +10,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from ai_assets.privacy.numbers import (
     is_bank_card,
@@ -37,7 +39,7 @@ _DATE = r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
 _NO_PHONE = re.compile(
     rf"(?<!\d){_DATE}(?!\d)|[0-9a-f]{{8}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f]{{12}}", re.I
 )
-_X = re.compile(r"[ \-]{0,2}[xX×](?![A-Za-z0-9])")
+_X = re.compile(r"[ \-]{0,2}[xX×]")
 _MONEY_BEFORE = re.compile(r"[¥￥$]\s*$")
 _UNIT_AFTER = re.compile(r"\s*(?:元(?!旦|宵)|块|%|％|[万亿]元?)")
 _LABELS = (
@@ -52,7 +54,8 @@ _LABELS = (
 _LABEL_REACH = 24
 _FEWEST, _LONGEST = 10, 20
 _LONGEST_CHAIN, _GROUPS_IN_A_LONG_CHAIN = 64, 5
-_MOST_GROUPS = 5
+_MOST_PARTS = 5
+_CARD_RANK = 1
 _AMOUNTS_FRACTION = 3
 
 
@@ -70,7 +73,14 @@ class _Group:
     start: int
     end: int
     digits: str
+    spelled: bool  # in Chinese numerals, which are words too
     shielded: bool  # part of a date or of a machine's id: no phone and no card
+
+
+class _Reading(NamedTuple):
+    rank: int
+    found: Found
+    groups: int
 
 
 def numbers_in(text: str) -> Iterator[Found]:
@@ -96,7 +106,8 @@ def _chains(text: str) -> Iterator[list[_Group]]:
             chain = []
         shield = bisect_right(ends, start)
         shielded = shield < len(shields) and shields[shield][0] <= start
-        chain.append(_Group(start, end, found[0].translate(_TO_DIGITS), shielded))
+        spelled = found[0][0] in NUMERALS
+        chain.append(_Group(start, end, found[0].translate(_TO_DIGITS), spelled, shielded))
     yield from _long_enough(text, chain)
 
 
@@ -125,8 +136,24 @@ def _is_decimal_point(text: str, chain: Sequence[_Group], number: int) -> bool:
 
 def _at(text: str, chain: Sequence[_Group], at: int) -> tuple[Found | None, int]:
     """What begins at this group, and how many groups it takes (1 where nothing does)."""
-    first = chain[at]
-    best: tuple[int, Found, int] | None = None
+    best = _surest(text, chain, at)
+    if best is not None:
+        # 星期一 or 张三 before a number is not its first digit, and would make of it what it is not
+        is_word = chain[at].spelled and best.groups > 1 and chain[at].end == chain[at + 1].start
+        for later in range(at + 1, at + best.groups):
+            rival = _surest(text, chain, later)
+            if rival is not None and rival.rank < best.rank + is_word:
+                return None, 1
+        return best.found, best.groups
+    return _labelled(text, chain, at) or (None, 1)
+
+
+def _surest(text: str, chain: Sequence[_Group], at: int) -> _Reading | None:
+    """The surest of the numbers that may begin at this group."""
+    start = chain[at].start
+    if _is_fraction(text, start):
+        return None
+    best: _Reading | None = None
     digits = ""
     shielded = False
     # nobody writes one number in more groups; a page full of digits must not be tried in every way
@@ -139,11 +166,10 @@ def _at(text: str, chain: Sequence[_Group], at: int) -> tuple[Found | None, int]
         if len(digits) < _FEWEST:
             continue
         for rank, kind, end in _readings(text, chain[at : at + number], digits, shielded):
-            if best is None or rank < best[0]:
-                best = rank, Found(first.start, end, kind), number
-    if best is not None and not _is_fraction(text, first.start):
-        return best[1:]
-    return _labelled(text, chain, at) or (None, 1)
+            # of two that are cards the longer: 16 of its 19 digits may have a right sum too
+            if best is None or rank < best.rank or rank == best.rank == _CARD_RANK:
+                best = _Reading(rank, Found(start, end, kind), number)
+    return best
 
 
 def _readings(
@@ -157,8 +183,9 @@ def _readings(
         yield 0, IDENTITY, check.end()
     if shielded:
         return
-    if _parted_as_card(groups) and is_bank_card(digits) and not _is_amount(text, start, end, groups):
-        yield 1, CARD, end
+    card = _parted_as_card(groups) and is_bank_card(digits, parted=len(groups) > 1)
+    if card and not _is_amount(text, start, end, groups):
+        yield _CARD_RANK, CARD, end
     if (
         _parted_as_phone(groups)
         and _is_phone(text, groups, digits)
@@ -178,12 +205,24 @@ def _is_phone(text: str, groups: Sequence[_Group], digits: str) -> bool:
 
 
 def _parted_as_phone(groups: Sequence[_Group]) -> bool:
-    return len(groups) <= _MOST_GROUPS or max(len(group.digits) for group in groups) <= 2
+    sizes = _parts(groups)
+    return len(sizes) <= _MOST_PARTS or max(sizes) <= 2
 
 
 def _parted_as_card(groups: Sequence[_Group]) -> bool:
-    sizes = [len(group.digits) for group in groups]
+    sizes = _parts(groups)
     return all(size >= 3 for size in sizes[:-1]) or max(sizes) == 1
+
+
+def _parts(groups: Sequence[_Group]) -> list[int]:
+    """How many digits stand together: those of two kinds, as in 138零零, are one part."""
+    sizes = [len(groups[0].digits)]
+    for before, group in pairwise(groups):
+        if before.end == group.start:
+            sizes[-1] += len(group.digits)
+        else:
+            sizes.append(len(group.digits))
+    return sizes
 
 
 def _labelled(text: str, chain: Sequence[_Group], at: int) -> tuple[Found, int] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 
 from ai_assets.privacy import words
 from ai_assets.privacy.runs import CARD, IDENTITY, NUMERALS, PHONE, numbers_in
@@ -46,8 +45,3 @@ def redact_text(text: str) -> str:
         # two that overlap: the first one's mark stands for both
         done = end
     return "".join((*pieces, text[done:]))
-
-
-def redacted_trace(error: BaseException) -> str:
-    """The error's traceback as text for a log: messages, and the values that drivers put in them, redacted."""
-    return redact_text("".join(traceback.format_exception(error)).rstrip())

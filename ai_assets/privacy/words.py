@@ -17,7 +17,7 @@ WECHAT, BIRTHDAY = "wechat", "birthday"
 
 _APP = (
     r"(?:(?:[微薇威徽溦]\s?[信心]|卫星)(?!支付|付款|收款|红包|转账|群|小程序|公众)"
-    r"|(?<![a-z0-9])(?:we\s?chat|wei\s?xin|[vw]\s?x(?!id)|[vw]\s?信)(?![a-z]{2})"
+    r"|(?<![a-z0-9])(?:we\s?chat|wei\s?xin|[vw]\s?x(?!id)|[vw]\s?信)"
     r"|加[他她我个]?\s?[v微])"
 )
 _LETTERED = r"[a-z][a-z0-9_-]{5,19}"
@@ -76,7 +76,7 @@ _BIRTHDAY = (
     # a whole date of so long ago in a venue's texts is somebody's birth
     re.compile(
         rf"(?<!\d)(?P<day>(?:19\d\d|200\d|201[0-2]){_GAP}(?:年|{_SIGNS}){_GAP}(?:1[0-2]|0?[1-9]){_GAP}(?:月|{_SIGNS})"
-        rf"{_GAP}(?:3[01]|[12]\d|0?[1-9])(?!\d){_GAP}[日号]?|一九[{_NUMERAL}]{{2}}年{_MONTH}月{_DAY}[日号]?)"
+        rf"{_GAP}(?:3[01]|[12]\d|0?[1-9])(?!\d)(?:{_GAP}[日号])?|一九[{_NUMERAL}]{{2}}年{_MONTH}月{_DAY}[日号]?)"
     ),
 )
 _MAY_HOLD_BIRTHDAY = re.compile(r"生|辰|birth|day|dob|born|(?:19|20)\d\d|一九", re.I)
