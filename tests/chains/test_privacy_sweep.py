@@ -89,12 +89,15 @@ _NUMERALS = str.maketrans("零〇一二三四五六七八九", "00123456789")
 _HIDDEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 
 
+def read(haystack: str) -> str:
+    """A text as its reader sees it: JSON's escapes undone, wide characters plain, hidden ones gone."""
+    written = re.sub(r"\\+u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), haystack)
+    return _HIDDEN.sub("", unicodedata.normalize("NFKC", written))
+
+
 def found_in(haystack: str) -> set[str]:
     """Which marks stand in a text, in whatever spelling."""
-    if "\\u" in haystack:
-        escapes = re.compile(r"\\+u([0-9a-f]{4})")
-        haystack += escapes.sub(lambda found: chr(int(found[1], 16)), haystack)
-    plain = _HIDDEN.sub("", unicodedata.normalize("NFKC", haystack))
+    plain = read(haystack)
     numerals = "".join(char for char in plain.translate(_NUMERALS) if char.isdigit())
     digits = "".join(char for char in plain if char.isdigit())
     close = re.sub(r"[\s·]", "", plain).casefold()
@@ -107,7 +110,7 @@ def found_in(haystack: str) -> set[str]:
 
 def named_in(haystack: str) -> set[str]:
     """Whether name and nickname stand in a text."""
-    close = re.sub(r"[\s·]", "", _HIDDEN.sub("", haystack))
+    close = re.sub(r"[\s·]", "", read(haystack))
     return {name for name in (NAME, NICKNAME) if name in close}
 
 
@@ -129,11 +132,11 @@ class Wire:
             peer.fail(
                 400,
                 "InvalidParameter",
-                f"cannot read 139-1234-0004 nor 微信：shuo_ba99 in {prompt[:80]} {NAME}",
+                f"cannot read 139-1234-0004 nor 微信：shuo_ba99 in {prompt[:80]}",
             )
             return
         if self.manner == "prose":
-            peer.answer(f"请打一三九 一二三四 零零零五，{NAME}")
+            peer.answer("请打一三九 一二三四 零零零五")
             return
         relayed = requests.post(
             self._target + request.path,
@@ -146,6 +149,8 @@ class Wire:
         document = relayed.json()
         answer = json.loads(document["output"]["text"])
         shown = re.search("会员[A-Z]{8}", prompt)
+        for clue in answer.get("clues", ())[:1]:
+            clue["summary"] = f"{shown[0] if shown else '会员'}想学斯诺克"
         answer |= {
             "said": f"打13912340001，微信：shuo_ba99，{shown[0] if shown else '谁'}想来",
             "count": 13912340002,
@@ -334,16 +339,10 @@ def test_nothing_that_is_marked_leaves_or_is_kept(
     if names == "full":
         assert ("wire", NAME) in by_name
         return
-    # whoever speaks of the member by name, it is the service's own words, which the test made up
-    said_by_service = {
-        (where, NAME) for where in ("ai_run_logs", "ai_trigger_jobs", "ai_alerts", "news", "Dagster")
-    }
-    restored = {(where, NAME) for where in ("ai_cache", "member_retention_clue", "Dagster")}
-    allowed = said_by_service | (restored if names == "pseudonym" else set())
-    assert by_name <= allowed
-    assert not any(name for request in wire.sent for name in named_in(request))
+    # readers of the cache see who it is about; nothing else holds the name, not even what Dagster shows as the prompt
+    readers = {"ai_cache", "ai_cache_latest", "member_retention_clue", "Dagster"}
+    assert by_name == ({(where, NAME) for where in readers} if names == "pseudonym" else set())
     if names == "pseudonym":
-        assert ("ai_cache", NAME) in by_name
         with events.engine.connect() as connection:
             shown = naming(find_member(connection, 1001, 555), "pseudonym").shown or ""
         assert any(shown in request for request in wire.sent)
