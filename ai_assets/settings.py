@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -21,6 +21,8 @@ from ai_assets.errors import ConfigurationError
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
+MemberNames = Literal["full", "surname", "pseudonym"]
+"""What members are called in prompts (`ai_assets.apps.names`)."""
 Tokens = Annotated[int, Field(ge=1, le=10**15)]
 Price = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)]
 
@@ -75,6 +77,13 @@ class Settings(BaseSettings):
     app_id_7_customer: str = Field("", validation_alias="AI_APP_ID_7_CUSTOMER", description="App id of App7")
     app_id_8_consolidate: str = Field(
         "", validation_alias="AI_APP_ID_8_CONSOLIDATE", description="App id of App8"
+    )
+
+    member_names: MemberNames = Field(
+        "surname",
+        validation_alias="AI_MEMBER_NAMES",
+        description="What members are called in prompts: full; surname (and 先生 or 女士); pseudonym, put back into "
+        "the answer before it is cached",
     )
 
     step_timeout_s: float = Field(

@@ -45,11 +45,12 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     content: dict[str, Any] = {
         **head(TASK, ANSWER_FORM, source, subject),
         "单位": UNITS,
-        "会员": member_parts.profile(data.member, data.as_of),
+        "会员": member_parts.profile(data.member, data.as_of, source.naming),
         "消费记录": member_parts.consumption_part(data.consumption),
     }
     tables = [table(MEMBERS, 1), member_parts.consumption_table(data.consumption)]
-    return make_prompt(content, references(ENTRY.name, VERSION, source, subject, tables=tables))
+    made_of = references(ENTRY.name, VERSION, source, subject, tables=tables)
+    return make_prompt(content, made_of, source.naming.put_back)
 
 
 APP: App[MemberSource] = App(

@@ -43,12 +43,12 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
         **head(TASK, ANSWER_FORM, source, subject),
         "单位": UNITS,
         "助教": pair_parts.assistant_part(data.assistant),
-        "会员": member_parts.profile(data.member, data.as_of),
+        "会员": member_parts.profile(data.member, data.as_of, source.naming),
         "往来记录": member_parts.consumption_part(together),
-        "待办任务": pair_parts.tasks_part(data.open_tasks, data.site),
-        "消费线索": clue_parts.clues_part(source.given.get("app3_clue")),
-        "客户分析": clue_parts.customer_part(source.given.get("app7_customer")),
-        "整合线索": clue_parts.clues_part(source.given.get("app8_consolidation")),
+        "待办任务": pair_parts.tasks_part(data.open_tasks, data.site, source.naming),
+        "消费线索": clue_parts.clues_part(source.given.get("app3_clue"), source.naming),
+        "客户分析": clue_parts.customer_part(source.given.get("app7_customer"), source.naming),
+        "整合线索": clue_parts.clues_part(source.given.get("app8_consolidation"), source.naming),
     }
     tables = [
         table(MEMBERS, 1),
@@ -56,9 +56,8 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
         member_parts.consumption_table(together),
         table(ASSISTANT_TASKS, len(data.open_tasks)),
     ]
-    return make_prompt(
-        content, references(ENTRY.name, VERSION, source, subject, answers=GIVEN, tables=tables)
-    )
+    made_of = references(ENTRY.name, VERSION, source, subject, answers=GIVEN, tables=tables)
+    return make_prompt(content, made_of, source.naming.put_back)
 
 
 APP: App[MemberSource] = App(

@@ -42,13 +42,12 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     content: dict[str, Any] = {
         **head(TASK, ANSWER_FORM, source, subject),
         "助教": pair_parts.assistant_part(data.assistant),
-        "会员": pair_parts.short_profile(data.member, data.as_of),
-        "关系分析": clue_parts.analysis_part(source.given.get("app4_analysis")),
+        "会员": pair_parts.short_profile(data.member, data.as_of, source.naming),
+        "关系分析": clue_parts.analysis_part(source.given.get("app4_analysis"), source.naming),
     }
     tables = [table(MEMBERS, 1), table(ASSISTANTS, 1)]
-    return make_prompt(
-        content, references(ENTRY.name, VERSION, source, subject, answers=GIVEN, tables=tables)
-    )
+    made_of = references(ENTRY.name, VERSION, source, subject, answers=GIVEN, tables=tables)
+    return make_prompt(content, made_of, source.naming.put_back)
 
 
 APP: App[MemberSource] = App(

@@ -50,22 +50,23 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     data, note = source.data, source.note
     if note is None:
         raise PromptError(f"member {subject.member_id} of site {subject.site_id} has no note")
-    words = cut(note.content, LONGEST_NOTE)
+    words = cut(note.content, LONGEST_NOTE, source.naming)
     if not words:
         raise PromptError(f"the note about member {subject.member_id} of site {subject.site_id} is empty")
     others = _others(note, data.notes)
     content: dict[str, Any] = {
         **head(TASK, ANSWER_FORM, source, subject),
-        "会员": member_parts.profile(data.member, data.as_of),
+        "会员": member_parts.profile(data.member, data.as_of, source.naming),
         "备注": {
             "内容": words,
             "记录人": cut(note.noted_by_name or "", LONGEST_NAME),
             "记录时间": local_text(note.noted_at, data.site),
         },
-        "近期备注": member_parts.notes_part(others),
+        "近期备注": member_parts.notes_part(others, source.naming),
     }
     tables = [table(MEMBERS, 1), member_parts.notes_table(others)]
-    return make_prompt(content, references(ENTRY.name, VERSION, source, subject, note=note, tables=tables))
+    made_of = references(ENTRY.name, VERSION, source, subject, note=note, tables=tables)
+    return make_prompt(content, made_of, source.naming.put_back)
 
 
 def _others(note: Note, notes: Iterable[Note]) -> list[Note]:

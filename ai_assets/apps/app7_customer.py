@@ -45,19 +45,18 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     content: dict[str, Any] = {
         **head(TASK, ANSWER_FORM, source, subject),
         "单位": UNITS,
-        "会员": member_parts.profile(data.member, data.as_of),
+        "会员": member_parts.profile(data.member, data.as_of, source.naming),
         "消费记录": member_parts.consumption_part(data.consumption),
-        "整合线索": clue_parts.clues_part(source.given.get("app8_consolidation")),
-        "备注": member_parts.notes_part(data.notes),
+        "整合线索": clue_parts.clues_part(source.given.get("app8_consolidation"), source.naming),
+        "备注": member_parts.notes_part(data.notes, source.naming),
     }
     tables = [
         table(MEMBERS, 1),
         member_parts.consumption_table(data.consumption),
         member_parts.notes_table(data.notes),
     ]
-    return make_prompt(
-        content, references(ENTRY.name, VERSION, source, subject, answers=GIVEN, tables=tables)
-    )
+    made_of = references(ENTRY.name, VERSION, source, subject, answers=GIVEN, tables=tables)
+    return make_prompt(content, made_of, source.naming.put_back)
 
 
 APP: App[MemberSource] = App(

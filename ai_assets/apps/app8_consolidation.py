@@ -33,7 +33,8 @@ ANSWER_FORM = (
 def build(source: MemberSource, subject: Subject) -> Prompt:
     """The prompt of one member. Raises InputError for a wrong subject, WarehouseError for a wrong time zone.
 
-    Reads nothing of the warehouse: what the clues rest on was read when they were made.
+    Reads nothing of the warehouse but the member's name, and that only where it is to be hidden: what the clues rest
+    on was read when they were made.
     """
     # here: the code location loads this module for its version alone
     from ai_assets.apps.clue_parts import FROM_CONSUMPTION, clue_set, note_author
@@ -47,11 +48,12 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
         **head(TASK, ANSWER_FORM, source, subject),
         "会员编号": data.member_id,
         "线索组": [
-            clue_set(from_consumption, FROM_CONSUMPTION, data.site),
-            clue_set(from_note, note_author(from_note), data.site),
+            clue_set(from_consumption, FROM_CONSUMPTION, data.site, source.naming),
+            clue_set(from_note, note_author(from_note), data.site, source.naming),
         ],
     }
-    return make_prompt(content, references(ENTRY.name, VERSION, source, subject, answers=MERGED))
+    made_of = references(ENTRY.name, VERSION, source, subject, answers=MERGED)
+    return make_prompt(content, made_of, source.naming.put_back)
 
 
 APP: App[MemberSource] = App(

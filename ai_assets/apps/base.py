@@ -5,8 +5,8 @@ Here: the shapes. Not here: any app, any prompt's text, the step that runs an ap
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -35,11 +35,15 @@ class Subject:
 class Prompt:
     """The text that goes to the app, and what it was built from (JSON values only) for `_references`.
 
+    `put_back`: what stands in the text for a name, and the name: to be put into the answer before it is kept
+    (`ai_assets.apps.names.restore`).
+
     Made by `ai_assets.apps.prompt.make_prompt` alone, so that nothing goes round the redaction.
     """
 
     text: str
     references: dict[str, Any]
+    put_back: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

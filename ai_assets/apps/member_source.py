@@ -1,13 +1,20 @@
-"""What the prompts of App3 to App8 are built from: the member's data, a note, and what other apps answered."""
+"""What the prompts of App3 to App8 are built from: the member's data, a note, and what other apps answered.
+
+And what the member may be called in them (`ai_assets.apps.names`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ai_assets.apps.names import IN_FULL, Naming, naming
+
 if TYPE_CHECKING:
+    from ai_assets.settings import MemberNames
     from ai_assets.warehouse.member_data import MemberData
     from ai_assets.warehouse.people import Note
 
@@ -27,8 +34,17 @@ class Given:
 
 @dataclass(frozen=True)
 class MemberSource:
-    """The Source of App3 to App8. `given` is by app name (app3_clue, …); absent: there is none."""
+    """The Source of App3 to App8. `given` is by app name (app3_clue, …); absent: there is none.
+
+    `names` is the setting AI_MEMBER_NAMES.
+    """
 
     data: MemberData
     note: Note | None = None
     given: Mapping[str, Given] = field(default_factory=dict)
+    names: MemberNames = "surname"
+
+    @cached_property
+    def naming(self) -> Naming:
+        """How the member is named. Reads the member, but not where names are in full."""
+        return IN_FULL if self.names == "full" else naming(self.data.member, self.names)

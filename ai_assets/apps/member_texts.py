@@ -10,7 +10,9 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ai_assets.apps.redaction import redact_text
+from ai_assets.apps.balances import banded
+from ai_assets.apps.names import IN_FULL, Naming
+from ai_assets.privacy.text import redact_text
 from ai_assets.warehouse.local_time import zone_of
 
 if TYPE_CHECKING:
@@ -28,13 +30,19 @@ def plain(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
-def cut(text: str, longest: int) -> str:
-    """The plain text without outer spaces, redacted; a longer one is cut, and says how much is left out.
+def cleared(text: str, naming: Naming) -> str:
+    """The plain text as a prompt may hold it: redacted, balances as bands, the member named as `naming` says."""
+    return naming.hide(banded(redact_text(plain(text).strip())))
 
-    `longest` counts characters, without the mark.
+
+def cut(text: str, longest: int, naming: Naming = IN_FULL) -> str:
+    """The cleared text; a longer one is cut, and says how much is left out.
+
+    `longest` counts characters, without the mark. `naming` is for texts that may name the member: not for what staff
+    are called.
     """
-    # before the cut: half a phone number would not be known as one
-    whole = redact_text(plain(text).strip())
+    # before the cut: half a phone number or half a name would not be known as one
+    whole = cleared(text, naming)
     left_out = len(whole) - longest
     return whole if left_out <= 0 else f"{whole[:longest]}……（后面还有{left_out}字，已省略）"
 

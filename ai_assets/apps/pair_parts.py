@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from ai_assets.apps.names import Naming
     from ai_assets.warehouse.people import Assistant, Member, Task
     from ai_assets.warehouse.sites import Site
 
@@ -28,17 +29,17 @@ def assistant_part(assistant: Assistant) -> dict[str, Any]:
     return parts | ({"等级": cut(assistant.level, LONGEST_NAME)} if assistant.level else {})
 
 
-def short_profile(member: Member, as_of: date) -> dict[str, Any]:
+def short_profile(member: Member, as_of: date, naming: Naming) -> dict[str, Any]:
     """The member as one who speaks to them must know them; what is unknown is left out."""
-    parts = profile(member, as_of)
+    parts = profile(member, as_of, naming)
     return {key: parts[key] for key in _TO_SPEAK if key in parts}
 
 
-def tasks_part(tasks: Sequence[Task], site: Site) -> list[dict[str, str]] | str:
+def tasks_part(tasks: Sequence[Task], site: Site, naming: Naming) -> list[dict[str, str]] | str:
     """The open tasks in the order given, or words that there are none; times are the site's own."""
     return [
         {
-            "类型": cut(task.task_type or "", LONGEST_NAME),
+            "类型": cut(task.task_type or "", LONGEST_NAME, naming),
             "状态": cut(task.status or "", LONGEST_NAME),
             "下达时间": local_text(task.created_at, site),
         }

@@ -19,9 +19,14 @@ def render(content: Mapping[str, Any]) -> str:
     return canonical_json(redact(content))
 
 
-def make_prompt(content: Mapping[str, Any], references: Mapping[str, Any]) -> Prompt:
-    """A prompt from its content and what it was built from; both pass the redaction."""
-    return Prompt(render(content), redact(references))
+def make_prompt(
+    content: Mapping[str, Any], references: Mapping[str, Any], put_back: Mapping[str, str] | None = None
+) -> Prompt:
+    """A prompt from its content and what it was built from; both pass the redaction.
+
+    `put_back`: what its answer must have put back in the place of pseudonyms.
+    """
+    return Prompt(render(content), redact(references), put_back or {})
 
 
 def prompt_hash(app_name: str, version: str, text: str) -> str:

@@ -35,6 +35,7 @@ from ai_assets.chains.observer import tell
 from ai_assets.chains.outcome import StepResult, Trigger
 from ai_assets.errors import AiAssetsError, InputError
 from ai_assets.partitions import cell_of, finance_partitions, partition_key_of
+from ai_assets.privacy.logs import log_defect
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
@@ -160,9 +161,9 @@ def _show(context: AssetExecutionContext, cell: Cell, result: StepResult, job: J
     key = str(partition_key_of(cell))
     try:
         context.log_event(materialization(FINANCE, key, result, trigger_job_id=job.id))
-    except Exception:
+    except Exception as error:  # noqa: BLE001
         # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
-        logger.exception("the materialization of %s could not be recorded", key)
+        log_defect(logger, error, "the materialization of %s could not be recorded", key)
 
 
 ASSETS: list[AssetsDefinition] = [app2_finance]

@@ -17,6 +17,8 @@ from dagster import AssetExecutionContext, Failure, MetadataValue
 from ai_assets.assets.failures import failures_table, what_happened
 from ai_assets.assets.member_events import member_events
 from ai_assets.errors import AiAssetsError, InputError
+from ai_assets.privacy.logs import log_defect
+from ai_assets.privacy.text import redact_text
 from ai_assets.resources.runtime import runtime
 
 if TYPE_CHECKING:
@@ -146,10 +148,16 @@ def _problem(steps: MemberSteps) -> AiAssetsError | None:
         steps.check()
     except AiAssetsError as error:
         return error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # a defect must cost this subject only, and be seen
-        logger.exception("member %s of site %s: unexpected error", steps.about.member_id, steps.about.site_id)
-        return AiAssetsError(f"unexpected {type(error).__name__}: {error}")
+        log_defect(
+            logger,
+            error,
+            "member %s of site %s: unexpected error",
+            steps.about.member_id,
+            steps.about.site_id,
+        )
+        return AiAssetsError(redact_text(f"unexpected {type(error).__name__}: {error}"))
     return None
 
 
@@ -180,6 +188,8 @@ def _show(context: AssetExecutionContext, result: StepResult) -> None:
     try:
         for _key, _partition, shown in member_events(result, trigger_job_id=None):
             context.log_event(shown)
-    except Exception:
+    except Exception as error:  # noqa: BLE001
         # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
-        logger.exception("the materialization of %s %s could not be recorded", result.app, result.target_id)
+        log_defect(
+            logger, error, "the materialization of %s %s could not be recorded", result.app, result.target_id
+        )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_assets.apps.names import restore
+from ai_assets.apps.redaction import redact
 from ai_assets.chains.alerting import alert
 from ai_assets.chains.charging import account
 from ai_assets.chains.checking import checks_of
@@ -23,6 +25,7 @@ from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
 from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_answer
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.guard.ending import Answer, Ending
+from ai_assets.privacy.logs import log_defect
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -40,7 +43,8 @@ T = TypeVar("T")
 class AdmittedCall:
     """One call that the guard admitted; `make` once.
 
-    `blank` is what its result begins with. Times inside are monotonic seconds: the worker's clock decides nothing else.
+    `blank` is what its result begins with, `put_back` its prompt's. Times inside are monotonic seconds: the worker's
+    clock decides nothing else.
     """
 
     def __init__(
@@ -51,7 +55,9 @@ class AdmittedCall:
         admission: Admission,
         blank: StepResult,
         cancelled: threading.Event,
+        put_back: Mapping[str, str] | None = None,
     ) -> None:
+        self._put_back = put_back or {}
         self._runtime = runtime
         self._request = request
         self._call = call
@@ -76,12 +82,16 @@ class AdmittedCall:
             return self._succeeded(reply, read_answer(reply.text, self._request.app.answer))
         except AiAssetsError as error:
             return self._failed(error, reply)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # a defect must cost this step only, and be seen
-            logger.exception("%s %s: unexpected error in a call", self._call.app, self._call.target_id)
+            log_defect(
+                logger, error, "%s %s: unexpected error in a call", self._call.app, self._call.target_id
+            )
             return self._failed(AiAssetsError(f"unexpected {type(error).__name__}: {error}"), reply)
 
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
+        # an app may answer with what it was never told, and what it was told by another name
+        reading = replace(reading, answer=restore(redact(reading.answer), self._put_back))
         checks = checks_of(self._call.prompt, reading)
         result = {**reading.answer, "_references": {**self._blank.references, "checks": checks}}
         answer = Answer(

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ai_assets.dashscope.prices import cost_cny
+from ai_assets.privacy.text import redact_text
 from ai_assets.store.run_log import CallRecord
 
 if TYPE_CHECKING:
@@ -28,19 +29,21 @@ def account(
     prices: Prices,
     latency_ms: int,
 ) -> CallRecord:
-    """The run log's row of a call that ended as `status`, with what it is charged (tokens, CNY).
+    """The run log's row of a call that ended as `status`, with what it is charged (tokens, CNY). Texts are redacted.
 
     Usage as the app told it. An attempt that may have been billed and told nothing, or nothing that can be true, is
     charged `estimate` (tokens) at the dearest price, and the row is marked `tokens_estimated`. `latency_ms`: how long
     a call took that gave no reply.
     """
     used: tuple[int, int] | None
+    said = reply.text if reply is not None else None
     if reply is not None:
         used = (reply.tokens_in, reply.tokens_out) if reply.usage_known else None
         by_model = reply.usage_by_model
         # the answer itself, where it told no usage, and the attempts before it
         untold = (used is None) + reply.unsettled_attempts
     else:
+        said = str(error) if error is not None else None
         used = getattr(error, "usage_tokens", None)
         by_model = (("", *used),) if used else ()
         untold = error.unsettled_attempts if error is not None else 0
@@ -49,7 +52,7 @@ def account(
     return CallRecord(
         status=status,
         reason=error.reason if error is not None else None,
-        response_text=reply.text if reply is not None else str(error) if error is not None else None,
+        response_text=redact_text(said) if said is not None else None,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         tokens_used=sum(used or ()) + untold * estimate,

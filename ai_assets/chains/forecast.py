@@ -27,6 +27,7 @@ from ai_assets.guard.forecast import (
     site_forecast,
     together,
 )
+from ai_assets.privacy.logs import log_defect
 from ai_assets.store import usage
 from ai_assets.store.engine import reachable
 from ai_assets.store.usage import Wanted
@@ -173,9 +174,11 @@ def _plan(connection: Connection, site: Site, as_of: date | None, *, forced: boo
         except AiAssetsError as error:
             troubles.append(str(error))
             continue
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # as in a step: a defect costs this cell only, and is seen
-            logger.exception("site %s, %s, %s: unexpected error", site.site_id, cell.area, cell.window)
+            log_defect(
+                logger, error, "site %s, %s, %s: unexpected error", site.site_id, cell.area, cell.window
+            )
             troubles.append(f"unexpected {type(error).__name__}: {error}")
             continue
         calls[cell] = PlannedCall(site.site_id, app.name, len(text))

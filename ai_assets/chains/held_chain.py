@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ai_assets.chains.member_chain import ChainResult, ChainStoppedError, run_chain
 from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
+from ai_assets.privacy.logs import log_defect
 from ai_assets.store import claims, inbox
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
@@ -71,9 +72,9 @@ class ChainRunner:
             away = isinstance(stopped, DatabaseUnavailableError) and not self._hurry.is_set()
             self._give_back(chain, lost_attempt=away)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # a defect must cost this job only, and be seen
-            logger.exception("trigger job %s: unexpected error", job.id)
+            log_defect(logger, error, "trigger job %s: unexpected error", job.id)
             result = ChainResult(error=f"unexpected {type(error).__name__}: {error}")
         self._finish(chain, result)
 
@@ -151,6 +152,6 @@ class ChainRunner:
     def _show(self, what: Callable[[], None]) -> None:
         try:
             what()
-        except Exception:
+        except Exception as error:  # noqa: BLE001
             # the result stands in the cache: trouble with showing it fails no step (behaviour.md, A step)
-            logger.exception("what a chain made could not be shown")
+            log_defect(logger, error, "what a chain made could not be shown")

@@ -182,7 +182,7 @@ class MemberSteps:
         if note is not None and note.noted_at is not None and note.noted_at.tzinfo is None:
             # a time without an offset is meant in the site's own zone, as `occurred_at` is
             note = replace(note, noted_at=note.noted_at.replace(tzinfo=zone_of(data.site)))
-        return MemberSource(data, note, self._given(app_name))
+        return MemberSource(data, note, self._given(app_name), self._runtime.member_names)
 
     def _given(self, app_name: str) -> dict[str, Given]:
         given: dict[str, Given] = {}

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ai_assets.privacy.text import redact_text
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -81,6 +83,11 @@ class StepResult:
     attempts: int = 0
     clues_set: int | None = None
     """App8 and `member_retention_clue`: how many retention clues it set; None: it set none, the old ones stand."""
+
+    def __post_init__(self) -> None:
+        """What an error said goes into the inbox, into Dagster and onto terminals: it is redacted here, once."""
+        if self.message:
+            object.__setattr__(self, "message", redact_text(self.message))
 
     def as_step_result(self) -> dict[str, Any]:
         """The form kept in a trigger job's `step_results`."""

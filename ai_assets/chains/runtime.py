@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_assets.apps.base import App
     from ai_assets.dashscope.client import DashScopeClient
     from ai_assets.guard.admission import Guard
-    from ai_assets.settings import Settings
+    from ai_assets.settings import MemberNames, Settings
 
 LEASE_MARGIN_S = 5.0
 """A lease outlives the step's own limit by this much, so that a call that ends in time can settle."""
@@ -39,6 +39,8 @@ class Runtime:
     step_timeout_s: float
     concurrency: int
     prices: Prices
+    member_names: MemberNames = "surname"
+    """What members are called in prompts."""
 
     def app_id(self, app: App[Any]) -> str:
         """The DashScope app id to call. Raises ConfigurationError naming the setting that is missing."""
@@ -95,4 +97,5 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
         step_timeout_s=settings.step_timeout_s,
         concurrency=width,
         prices=settings.prices,
+        member_names=settings.member_names,
     )

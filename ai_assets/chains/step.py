@@ -18,6 +18,7 @@ from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.runtime import LEASE_MARGIN_S, Runtime
 from ai_assets.errors import AiAssetsError
 from ai_assets.guard.admission import AdmissionCancelledError, Call, GuardRefusalError, Reuse
+from ai_assets.privacy.logs import log_defect
 from ai_assets.store import cache
 from ai_assets.store.engine import reachable
 
@@ -47,9 +48,9 @@ def run_step(runtime: Runtime, request: StepRequest, cancelled: threading.Event)
     except AiAssetsError as error:
         alert(runtime, blank, "failed", str(error))
         return replace(blank, reason=error.reason, message=str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # a defect must cost this step only, and be seen
-        logger.exception("%s %s: unexpected error", blank.app, blank.target_id)
+        log_defect(logger, error, "%s %s: unexpected error", blank.app, blank.target_id)
         message = f"unexpected {type(error).__name__}: {error}"
         alert(runtime, blank, "failed", message)
         return replace(blank, reason="internal_error", message=message)
@@ -113,7 +114,13 @@ class _Step:
             with reachable("reading the cache"), self.runtime.engine.connect() as connection:
                 return self._reused(cache.entry(connection, admitted.cache_id))
         admitted_call = AdmittedCall(
-            self.runtime, self.request, self.call, admitted, self.blank, self.cancelled
+            self.runtime,
+            self.request,
+            self.call,
+            admitted,
+            self.blank,
+            self.cancelled,
+            self.prompt.put_back,
         )
         return admitted_call.make(app_id)
 

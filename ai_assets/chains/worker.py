@@ -21,6 +21,7 @@ from ai_assets.chains.held_chain import ChainRunner
 from ai_assets.chains.member_chain import STEPS_OF_TIME
 from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerLimits, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
+from ai_assets.privacy.logs import log_defect
 from ai_assets.store import claims
 from ai_assets.store.alerts import alert_dead
 from ai_assets.store.engine import Statements, first_line, reachable
@@ -211,7 +212,7 @@ class Worker:
             chain = self._running.pop(future)
             error = future.exception()
             if error is not None:
-                logger.error("the chain of trigger job %s ended in a defect", chain.job.id, exc_info=error)
+                log_defect(logger, error, "the chain of trigger job %s ended in a defect", chain.job.id)
 
     def _cancel_late_chains(self) -> None:
         now = self._clock()

@@ -9,9 +9,11 @@ from enum import StrEnum
 from typing import ClassVar
 
 from ai_assets.errors import AiAssetsError
+from ai_assets.privacy.text import redact_text
 
 _MESSAGE_LIMIT = 300
 _ID_LIMIT = 100
+_LONGEST_NUMBER = 100  # characters of one that is written in parts
 
 
 class Effect(StrEnum):
@@ -81,7 +83,12 @@ class DashScopeError(AiAssetsError):
 
 
 def one_line(text: str, limit: int) -> str:
-    """`text` on one line: control characters and runs of white space become one blank, cut at `limit`."""
-    head = "".join(char if char.isprintable() else " " for char in text[: limit * 4])
+    """`text` on one line: control characters and runs of white space become one blank, cut at `limit`.
+
+    Redacted: a service's message may echo the prompt, and its answer anything.
+    """
+    # before the cut: half a phone number would not be known as one
+    head = redact_text(text[: limit * 4 + _LONGEST_NUMBER])
+    head = "".join(char if char.isprintable() else " " for char in head[: limit * 4])
     line = " ".join(head.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

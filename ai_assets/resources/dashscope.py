@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 from ai_assets.apps.catalog import CATALOG
 from ai_assets.resources.defaults import with_defaults
-from ai_assets.settings import Settings
+from ai_assets.settings import MemberNames, Settings
 
 if TYPE_CHECKING:
     from ai_assets.dashscope.client import DashScopeClient
@@ -26,6 +26,9 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
     app_ids: dict[str, str] = Field(description="DashScope app id by app name; empty where it is not set")
     step_timeout_s: float = Field(180.0, gt=0, le=3600, description="Seconds one call may take in all")
     concurrency: int = Field(16, ge=1, le=256, description="Calls side by side in one run")
+    member_names: MemberNames = Field(
+        "surname", description="What members are called in prompts: full, surname or pseudonym"
+    )
     prices: dict[str, list[float]] = Field(description="CNY per 1,000 tokens [in, out] by model")
 
     @classmethod
@@ -40,6 +43,7 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
                 "app_ids": {name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
                 "step_timeout_s": settings.step_timeout_s,
                 "concurrency": settings.concurrency,
+                "member_names": settings.member_names,
                 "prices": {
                     model: [float(amount) for amount in price] for model, price in settings.prices.items()
                 },

@@ -36,6 +36,7 @@ def runtime(
         app_ids=dashscope.app_ids,
         step_timeout_s=dashscope.step_timeout_s,
         concurrency=width,
+        member_names=dashscope.member_names,
         prices={
             model: (Decimal(str(price[0])), Decimal(str(price[1])))
             for model, price in dashscope.prices.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ai_assets.privacy.text import redact_text
 from ai_assets.store.engine import first_line
 from ai_assets.store.texts import storable
 
@@ -37,13 +38,15 @@ def raise_alert(
 ) -> None:
     """Record an alert, or count it on the row of the same site, app and kind of less than `window_s` ago.
 
-    Trouble with it is logged and never fails the caller (behaviour.md, A step).
+    The message is redacted: what failed may have quoted anything. Trouble with it is logged and never fails the
+    caller (behaviour.md, A step).
     """
     parameters = {
         "site": site_id,
         "app": app_type,
         "type": alert_type,
-        "message": (storable(message) or "")[:MESSAGE_LIMIT],
+        # before the cut: half a phone number would not be known as one
+        "message": (storable(redact_text(message)) or "")[:MESSAGE_LIMIT],
         "log": log_id,
         "window_s": window_s,
     }

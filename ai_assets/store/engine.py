@@ -49,6 +49,8 @@ def make_engine(
         max_overflow=pool_size,
         pool_timeout=30,
         pool_recycle=1800,
+        # an error's text goes into logs: no values of a statement
+        hide_parameters=True,
         connect_args={
             "application_name": application_name,
             "connect_timeout": 10,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from ai_assets.privacy.text import redact_text
 from ai_assets.store.payloads import readable, readable_date
 from ai_assets.store.texts import storable
 
@@ -55,5 +56,5 @@ def trigger_job(row: Mapping[Any, Any]) -> TriggerJob:
 
 
 def short_error(error: str | None) -> str | None:
-    """An error's text as the inbox can hold it."""
-    return (storable(error) or "")[:ERROR_LIMIT] if error else None
+    """An error's text as the inbox can hold it: redacted, and cut."""
+    return (storable(redact_text(error)) or "")[:ERROR_LIMIT] if error else None

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from ai_assets.apps.member_source import Given, MemberSource
+from ai_assets.settings import MemberNames
 from ai_assets.warehouse.areas import LEAF_AREAS
 from ai_assets.warehouse.consumption import consumption
 from ai_assets.warehouse.finance import SiteFinance, site_finance
@@ -112,6 +113,7 @@ def source_of() -> Callable[..., MemberSource]:
         note: Note | None = None,
         given: Mapping[str, Given] | None = None,
         settlements: Sequence[Settlement] = (),
+        names: MemberNames = "full",
         **parts: object,
     ) -> MemberSource:
         site = Site(1001, "一号店", "Asia/Shanghai", is_active=True)
@@ -124,6 +126,6 @@ def source_of() -> Callable[..., MemberSource]:
             "open_tasks": (),
             "together": together,
         } | parts
-        return MemberSource(data, note, given or {})
+        return MemberSource(data, note, given or {}, names)
 
     return made

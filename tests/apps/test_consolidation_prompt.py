@@ -16,6 +16,7 @@ from ai_assets.apps import app6_note, app8_consolidation
 from ai_assets.apps.base import Subject
 from ai_assets.apps.clue_parts import clues_part, customer_part, note_author
 from ai_assets.apps.member_source import Given, MemberSource
+from ai_assets.apps.names import IN_FULL
 from ai_assets.errors import InputError, WarehouseError
 from ai_assets.simulator.replies import answer
 from ai_assets.warehouse.people import Note
@@ -183,11 +184,11 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["clues", "summary", "strategies", "_references"]), json_values))
 @settings(deadline=None, max_examples=150)
 def test_whatever_an_answer_holds_only_texts_of_it_go_on(result: dict[str, Any]) -> None:
-    clues = clues_part(Given(result))
+    clues = clues_part(Given(result), IN_FULL)
     assert clues == "暂无线索" or all(
         isinstance(text, str) for clue in clues if isinstance(clue, dict) for text in clue.values()
     )
-    told = customer_part(Given(result))
+    told = customer_part(Given(result), IN_FULL)
     assert isinstance(told, dict)
     assert isinstance(told["概述"], str)
     assert all(isinstance(text, str) for strategy in told["策略"] for text in strategy.values())

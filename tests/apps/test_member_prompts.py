@@ -19,6 +19,7 @@ from ai_assets.apps.canonical import canonical_json
 from ai_assets.apps.member_parts import balance_band, consumption_part, notes_part, profile
 from ai_assets.apps.member_source import Given, MemberSource
 from ai_assets.apps.member_subject import check_member, check_pair, member_target, pair_target
+from ai_assets.apps.names import IN_FULL
 from ai_assets.errors import InputError, MissingSubjectError
 from ai_assets.warehouse.consumption import consumption
 from ai_assets.warehouse.member_data import MemberData
@@ -100,7 +101,7 @@ def source_of(
 ) -> MemberSource:
     data = MemberData(no_connection, site, as_of, 555)
     data.__dict__.update(member=member, notes=notes, _settlements=tuple(bills))
-    return MemberSource(data, given={"app8_consolidation": CLUES} if given is None else given)
+    return MemberSource(data, given={"app8_consolidation": CLUES} if given is None else given, names="full")
 
 
 def build(app: App[MemberSource], source: MemberSource) -> Prompt:
@@ -148,9 +149,9 @@ def test_a_balance_is_told_as_a_band(balance: str, band: str) -> None:
 
 
 def test_what_is_unknown_of_a_member_is_left_out() -> None:
-    assert profile(Member(1001, 556, "556"), AS_OF) == {"编号": 556, "姓名": "556"}
+    assert profile(Member(1001, 556, "556"), AS_OF, IN_FULL) == {"编号": 556, "姓名": "556"}
     later = Member(1001, 556, "556", balance=D("NaN"), registered_at=datetime(2026, 7, 1, tzinfo=ZONE))
-    assert profile(later, AS_OF) == {"编号": 556, "姓名": "556"}
+    assert profile(later, AS_OF, IN_FULL) == {"编号": 556, "姓名": "556"}
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -303,7 +304,7 @@ def test_peoples_words_stay_strings_of_the_json_whatever_they_say(app: App[Membe
 
 
 def test_a_note_of_100_kb_is_cut_and_says_how_much_was_left_out() -> None:
-    (told,) = notes_part([Note("好" * 34_000, "店长", NOTES[0].noted_at)])
+    (told,) = notes_part([Note("好" * 34_000, "店长", NOTES[0].noted_at)], IN_FULL)
     assert told["内容"].startswith("好" * 500)
     assert "33500" in told["内容"]
     assert len(told["内容"]) < 540
