@@ -177,22 +177,21 @@ def _readings(
 ) -> Iterator[tuple[int, str, int]]:
     """(rank, kind, end) of each number that these groups may be; the lowest rank is the surest."""
     start, end = groups[0].start, groups[-1].end
+    amount = _is_amount(text, start, end, groups)
+    if not (shielded or amount) and _parted_as_phone(groups) and _is_phone(text, groups, digits):
+        yield 2, PHONE, end
+    if len({group.spelled for group in groups}) > 1:
+        # a phone is dictated as it comes; beside a longer number 一 is a word
+        return
     if len(digits) == 18 and is_identity(digits):
         yield 0, IDENTITY, end
     if len(digits) == 17 and is_identity(digits + "X") and (check := _X.match(text, end)):
         yield 0, IDENTITY, check.end()
-    if shielded:
+    if shielded or amount:
         return
-    card = _parted_as_card(groups) and is_bank_card(digits, parted=len(groups) > 1)
-    if card and not _is_amount(text, start, end, groups):
+    if _parted_as_card(groups) and is_bank_card(digits, parted=len(groups) > 1):
         yield _CARD_RANK, CARD, end
-    if (
-        _parted_as_phone(groups)
-        and _is_phone(text, groups, digits)
-        and not _is_amount(text, start, end, groups)
-    ):
-        yield 2, PHONE, end
-    if len(digits) == 15 and is_identity(digits) and not _is_amount(text, start, end, groups):
+    if len(digits) == 15 and is_identity(digits):
         yield 3, IDENTITY, end
 
 

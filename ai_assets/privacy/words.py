@@ -79,7 +79,9 @@ _BIRTHDAY = (
         rf"{_GAP}(?:3[01]|[12]\d|0?[1-9])(?!\d)(?:{_GAP}[日号])?|一九[{_NUMERAL}]{{2}}年{_MONTH}月{_DAY}[日号]?)"
     ),
 )
-_MAY_HOLD_BIRTHDAY = re.compile(r"生|辰|birth|day|dob|born|(?:19|20)\d\d|一九", re.I)
+# a look for the word first: dates stand in every text, and each would be tried
+_BIRTH_WORDS = re.compile(r"生|辰|birth|b-?day|dob|born", re.I)
+_LONG_AGO = re.compile(r"19\d\d|200\d|201[0-2]|一九")
 _MAY_HOLD_WECHAT = re.compile(r"[vwVW]|微|薇|威|徽|溦|卫星")
 
 
@@ -93,7 +95,8 @@ def ids_in(text: str) -> Iterator[Found]:
 
 def birthdays_in(text: str) -> Iterator[Found]:
     """Days of birth with their day: a year or a month alone is none."""
-    if _MAY_HOLD_BIRTHDAY.search(text):
-        for pattern in _BIRTHDAY:
-            for found in pattern.finditer(text):
-                yield Found(*found.span("day"), BIRTHDAY)
+    told, before, alone = _BIRTHDAY
+    patterns = [told, before] if _BIRTH_WORDS.search(text) else []
+    for pattern in (*patterns, alone) if _LONG_AGO.search(text) else patterns:
+        for found in pattern.finditer(text):
+            yield Found(*found.span("day"), BIRTHDAY)

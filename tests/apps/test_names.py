@@ -122,7 +122,7 @@ def test_name_and_nickname_are_hidden_where_they_stand_in_a_text(text: str, hidd
 def test_latin_names_are_hidden_as_words_in_any_letters_and_no_part_of_another_word_is() -> None:
     made = naming(named("Ann Lee", "女", "Annie"), "surname")
     assert made.hide("ANN LEE, Ann-Lee, ａｎｎ　ｌｅｅ and annie") == "Lee女士, Lee女士, Lee女士 and Lee女士"
-    assert made.hide("Annieville, Joann Leeds") == "Annieville, Joann Leeds"
+    assert made.hide("Annieville, Joann Leeds, Joann Lee") == "Annieville, Joann Leeds, Joann Lee"
 
 
 @pytest.mark.parametrize("nickname", ["三", "666", "8", "13", "12.5", ""])
@@ -226,6 +226,7 @@ def test_no_prompt_holds_the_name_or_nickname_wherever_it_stood(app: str, names:
         assert secret not in text
     shown = source.naming.shown
     assert shown in prompt.text
+    assert "昵称" not in json.loads(prompt.text).get("会员", {})
     assert prompt.put_back == ({shown: "张三丰"} if names == "pseudonym" else {})
     if "助教" in json.loads(prompt.text):
         assert json.loads(prompt.text)["助教"]["姓名"] == "小雨"
