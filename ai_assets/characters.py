@@ -24,7 +24,10 @@ _INVISIBLE = re.compile(
     # 1️⃣ is a digit, a selector and a frame; without the frame the selector splits a number
     r"|(?<=[0-9#*])[\ufe0e\ufe0f](?!\u20e3)"
 )
-_MARK = "[\u0300-\u036f\u0483-\u0489\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20ff]"
+_MARK = (
+    "[\u0300-\u036f\u0483-\u0489\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20ff]"
+)
 _PILED = re.compile(f"({_MARK}{{4}}){_MARK}+")
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ai_assets.apps.answers import AnalysisAnswer
 from ai_assets.apps.member_source import Given
-from ai_assets.apps.member_texts import LONGEST_NAME, cut, local_text, plain
+from ai_assets.apps.member_texts import LONGEST_NAME, cut, local_text
 from ai_assets.errors import PromptError
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 NO_CLUES = "暂无线索"
 NO_CUSTOMER = "暂无客户分析"
 NO_ANALYSIS = "暂无关系分析"
+
+# an answer of our own is shorter; a payload may hold anything
+LONGEST_SAID = 2_000
+MOST_SUGGESTIONS = 20
 
 FROM_CONSUMPTION = "消费分析"
 FROM_NOTE = "备注"
@@ -83,9 +87,11 @@ def analysis_part(given: Given | None) -> dict[str, Any] | str:
             "give one as App4 answers it, or leave it out to take the cached one"
         ) from error
     return {
-        "任务描述": plain(answer.task_description),
-        "行动建议": [plain(suggestion) for suggestion in answer.action_suggestions],
-        "一句话总结": plain(answer.one_line_summary),
+        "任务描述": cut(answer.task_description, LONGEST_SAID),
+        "行动建议": [
+            cut(suggestion, LONGEST_SAID) for suggestion in answer.action_suggestions[:MOST_SUGGESTIONS]
+        ],
+        "一句话总结": cut(answer.one_line_summary, LONGEST_SAID),
     }
 
 
@@ -99,4 +105,4 @@ def _clue(clue: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return plain(value).strip() if isinstance(value, str) else ""
+    return cut(value, LONGEST_SAID) if isinstance(value, str) else ""

@@ -246,7 +246,7 @@ def test_app7_holds_the_clues_of_app8_and_the_notes_and_not_when_the_clues_were_
 def test_references_say_what_a_prompt_was_built_from() -> None:
     references = build(app7_customer.APP, source_of()).references
     assert references == {
-        "app": {"name": "app7_customer", "version": "1"},
+        "app": {"name": "app7_customer", "version": app7_customer.VERSION},
         "site": {"site_id": 1001, "name": "一号店"},
         "member_id": 555,
         "as_of": "2026-06-30",

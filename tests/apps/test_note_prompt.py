@@ -129,7 +129,7 @@ def test_a_time_at_the_end_of_the_calendar_is_no_trouble(
 # what can be seen; the rest is tests/apps/test_people_text.py's matter
 visible = st.characters(
     codec="utf-8",
-    exclude_categories=["Nd", "Cf", "Mn", "Me", "Zl", "Zp"],
+    exclude_categories=["Nd", "Cn", "Cf", "Mn", "Me", "Zl", "Zp"],
     exclude_characters="\u115f\u1160\u3164\uffa0",
 )
 

@@ -1,4 +1,4 @@
-"""People's texts on their way into a prompt: what cannot be seen goes, what ends a turn means nothing, the rest stays."""
+"""People's texts on their way into a prompt: what cannot be seen goes, what ends a turn means nothing."""
 
 from __future__ import annotations
 
