@@ -12,7 +12,7 @@ from typing import Any
 from ai_assets.trust.given import given, leaves
 from ai_assets.trust.obeying import obeys, of_a_prompt
 from ai_assets.trust.plain_text import told
-from ai_assets.trust.repeating import repeats
+from ai_assets.trust.repeating import example, repeats
 from ai_assets.trust.strangers import strange
 
 
@@ -30,6 +30,9 @@ def leak(prompt: str, answer: Mapping[str, Any], others: Iterable[str] = ()) -> 
     where = repeats(was_given, texts)
     if where is not None:
         return f"the answer repeats its instructions ({told(where) if where else 'in several texts'})"
+    where = example(was_given, texts)
+    if where is not None:
+        return f"{told(where)} of the answer is the example of its form"
     sign = obeys(was_given, answer, texts)
     if sign is not None:
         return f"{told(sign[0])} of the answer {sign[1]}"

@@ -15,8 +15,10 @@ from ai_assets.trust.signs import PROMPT_KEYS, SIGNS
 
 # a text that speaks to the app, and not of the member
 _ADDRESSES = re.compile(
-    r"忽略|无视|不要理会|覆盖|指令|提示词|系统|模型|人工智能|\bai\b|机器人|管理员|开发者"
-    r"|\b(?:ignore|disregard|override|forget|instructions?|prompt|system|assistant|model|developer|admin)\b"
+    r"忽略|无视|不要理会|覆盖|指令|提示词|系统|模型|人工智能|机器人|管理员|开发者|从现在起|从现在开始|你现在是|你必须|扮演"
+    r"|按我说的|停止分析|在回答[里中]|回答[里中]|话术[里中]|线索[里中]"
+    r"|\b(?:ignore|disregard|override|forget|obey|you must|you are now|instructions?|prompt|system|assistant|model|ai"
+    r"|developer|admin|json|summary|detail|category|score)\b"
 )
 _SCORE = re.compile(
     r"(?:score|rating|打分|评分|分数|打|给|评|设为|改为|输出|返回|记|得)[^\w\n]{0,6}"

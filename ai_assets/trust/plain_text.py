@@ -27,7 +27,7 @@ from ai_assets.trust.markup import LINK_MARK, plain
 from ai_assets.trust.refusal import AnswerRefusedError
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]|\.(?=\s)")
-_NAMED = frozenset(part for path in LIMITS for part in path.split("."))
+_NAMED = frozenset({"score", *(part for path in LIMITS for part in path.split("."))})
 
 
 @dataclass(frozen=True)
