@@ -22,8 +22,9 @@ _ORDER: Final = re.compile(
     r"忽略|无视|作废|从现在|你现在|你的任务|新任务|系统|提示词|扮演|角色|管理员|授权|重复|输出|写进|写上|写入|写在|写出|写成|附上|加上"
     r"|放进|放到|打\s*\d+\s*分|满分|评分|列出|对比一下|多少|调用|翻译|承诺|开头|原样|如果你不|同上|命令|链接|红包|回答"
     r"|ignore|ignоrе|disregard|system|prompt|instruction|pretend|you are now|developer|repeat|print|reveal|reply"
-    r"|respond|append|encode|decode|list every|translate|score|emergency|tip you|forget|obey|drop table|union select|tool_call"
-    r"|<script|<img|<a |!\[|\{\{|\$\{|rm -rf|curl |assistant:|human:|\"任务\"|\[inst\]|end your answer|put th|1gn0r3",
+    r"|respond|append|encode|decode|list every|translate|score|emergency|tip you|forget|obey|drop table|union select"
+    r"|tool_call|<script|<img|<a |!\[|\{\{|\$\{|rm -rf|curl |assistant:|human:|\"任务\"|\[inst\]|end your answer"
+    r"|put th|1gn0r3",
     re.IGNORECASE,
 )
 STRANGER: Final = "会员编号 99999，李女士，手机 139-1234-5678，微信号 lady_li88，余额 8,800 元"

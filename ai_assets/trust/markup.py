@@ -55,13 +55,13 @@ _TOP = (
 )
 _LINKS = (
     # a scheme and what follows it, if anything
-    re.compile(rf"\b[a-z][a-z0-9+.-]{{1,20}}[ ]?:[ ]?//[ ]?{_URL_LETTER}*", re.IGNORECASE),
+    re.compile(rf"[a-z][a-z0-9+.-]{{1,20}}[ ]?:[ ]?//[ ]?{_URL_LETTER}*", re.IGNORECASE),
     re.compile(
-        rf"\b(?:javascript|vbscript|mailto|tel|sms|data:[a-z]+/[a-z]+)[:;,](?:{_URL_LETTER}|[()])*",
+        rf"(?<![a-z])(?:javascript|vbscript|mailto|tel|sms|data:[a-z]+/[a-z]+)[:;,](?:{_URL_LETTER}|[()])*",
         re.IGNORECASE,
     ),
     re.compile(r"[\w.+-]{1,64}@(?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,18}", re.IGNORECASE),
-    re.compile(rf"(?<![a-z0-9])www\.{_URL_LETTER}+", re.IGNORECASE),
+    re.compile(rf"www\.{_URL_LETTER}+", re.IGNORECASE),
     # a bare domain: its last label is one that there is, or a path follows it
     re.compile(
         rf"(?<![a-z0-9_.@-])[a-z0-9](?:[a-z0-9-]{{0,62}})(?:\.[a-z0-9-]{{1,63}}){{0,5}}"

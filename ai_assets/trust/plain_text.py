@@ -110,9 +110,9 @@ def _object(value: Mapping[str, Any], path: str, notes: Counter[str]) -> dict[st
 
 
 def _key(key: str) -> str:
-    # cut first: a key as long as a text costs as much as one
-    name = plain(key[: LONGEST_KEY * 2])
-    return "" if LINK_MARK in name else name.replace("\n", " ").replace(".", "_")[:LONGEST_KEY].strip()
+    # cut first: a key as long as a text costs as much as one; a dot is what paths are written with
+    name = plain(re.sub(r"\s", " ", key[: LONGEST_KEY * 2]).replace(".", "·"))
+    return "" if LINK_MARK in name else name[:LONGEST_KEY].strip()
 
 
 def _text(text: str, path: str, notes: Counter[str]) -> str:
