@@ -126,9 +126,13 @@ def _text(text: str, path: str, notes: Counter[str]) -> str:
         notes[f"{told(path)}: made plain text"] += 1
     if limit.needed and not _says_something(made):
         raise AnswerRefusedError(f"nothing is left of {told(path)} but links and markup")
+    if path == "clues.emoji" and (len(made) > limit.most or LINK_MARK in made):
+        # half an emoji is another one, and a mark is none
+        notes["clues.emoji: left out"] += 1
+        return ""
     if len(made) > limit.most:
         notes[f"{told(path)}: cut to {limit.most} characters"] += 1
-        made = _cut(made, path, limit)
+        made = _cut(made, limit)
     return made
 
 
@@ -136,11 +140,8 @@ def _says_something(text: str) -> bool:
     return any(letter.isalnum() for letter in text.replace(LINK_MARK, ""))
 
 
-def _cut(text: str, path: str, limit: Limit) -> str:
+def _cut(text: str, limit: Limit) -> str:
     """At the end of the last sentence that fits, if that keeps half of what fits; else mid-sentence, with a mark."""
-    if path == "clues.emoji":
-        # half an emoji is another one
-        return ""
     head = text[: limit.most]
     ends = [found.end() for found in _SENTENCE_END.finditer(head)]
     if ends and ends[-1] >= limit.most // 2:

@@ -75,6 +75,7 @@ class _Known:
     def __init__(self, given: Given) -> None:
         self._given = given
         self._ids: set[str] | None = None
+        self._joined: str | None = None
 
     @property
     def ids(self) -> set[str]:
@@ -101,8 +102,9 @@ class _Known:
         return None
 
     def _holds_number(self, written: str) -> bool:
-        digits = re.sub(r"\D", "", written)
-        return digits in re.sub(r"(?<=\d)[-\s.·](?=\d)", "", self._given.folded)
+        if self._joined is None:
+            self._joined = re.sub(r"(?<=\d)[-\s.·](?=\d)", "", self._given.folded)
+        return re.sub(r"\D", "", written) in self._joined
 
 
 def _of_key(known: _Known, key: str, value: Any) -> str | None:
