@@ -201,20 +201,21 @@ def test_an_attempt_in_every_place_of_every_member_prompt_stays_data(
 def test_an_attempt_as_a_site_s_or_an_area_s_name_stays_data_in_the_finance_prompt(
     finance_of: Callable[..., Any], area_row: Callable[..., Any], site_row: Callable[..., Any]
 ) -> None:
-    def prompt(text: str) -> str:
-        rows = [
-            area_row("2026-06-30", "hallA", net_revenue="10.00"),
-            area_row("2026-06-30", text, net_revenue="1.00"),
-        ]
-        finance = finance_of("2026-06-30", rows, [site_row("2026-06-30")], name=text)
+    def prompt(texts: list[str]) -> str:
+        rows = [area_row("2026-06-30", area, net_revenue="1.00") for area in ("hallA", *texts)]
+        finance = finance_of("2026-06-30", rows, [site_row("2026-06-30")], name=texts[0])
         return str(app2_finance.build(finance, Subject(1001, window="this_month", area="all")).text)
 
-    usual = read(prompt(HARMLESS))
-    for attempt in ATTEMPTS:
-        told = read(prompt(attempt["text"]))
+    usual = read(prompt([f"{HARMLESS}{n}" for n in range(5)]))
+    # as many names as a prompt shows
+    for start in range(0, len(ATTEMPTS), 5):
+        texts = [attempt["text"] for attempt in ATTEMPTS[start : start + 5]]
+        told = read(prompt(texts))
         assert [leaf.where for leaf in leaves(told)] == [leaf.where for leaf in leaves(usual)]
         assert all(told[key] == usual[key] for key in ("任务", "回答格式", "单位"))
-        assert letters(attempt["text"])[:10] in letters(told["站点"]["名称"])
+        assert letters(texts[0]).startswith(letters(re.sub("……（后面还有.*", "", told["站点"]["名称"])))
+        for text in texts:
+            assert letters(text)[:10] in letters("".join(told["数据说明"]))
         assert not re.search(r"[\u202a-\u202e\u2066-\u2069\u200b\U000e0000-\U000e0fff]", canonical_json(told))
 
 
