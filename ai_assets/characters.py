@@ -1,7 +1,7 @@
 """Characters that a reader cannot see, or that turn what he sees: taken out of people's texts and of answers alike.
 
 Here: which ones, and taking them out. Not here: what else is done to a text (`ai_assets.apps.people_text`,
-`ai_assets.trust.plain_text`).
+`ai_assets.trust.plain_answers`).
 """
 
 from __future__ import annotations

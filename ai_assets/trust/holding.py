@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ai_assets.trust.leaks import leak
-from ai_assets.trust.plain_text import Held, held
+from ai_assets.trust.plain_answers import Held, held
 from ai_assets.trust.refusal import AnswerRefusedError
 
 __all__ = ["AnswerRefusedError", "Held", "hold"]

@@ -1,7 +1,7 @@
 """What an answer must not give away or give in to; decided from prompt and answer alone.
 
 Here: the order of the questions. Not here: the questions (`repeating`, `obeying`, `strangers`), plain text
-(`plain_text`), which comes before: nothing is hidden from these by what cannot be seen.
+(`plain_answers`), which comes before: nothing is hidden from these by what cannot be seen.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from ai_assets.trust.given import given, leaves
 from ai_assets.trust.obeying import obeys, of_a_prompt
-from ai_assets.trust.plain_text import told
+from ai_assets.trust.plain_answers import told
 from ai_assets.trust.repeating import example, repeats
 from ai_assets.trust.strangers import strange
 
 
 def leak(prompt: str, answer: Mapping[str, Any], others: Iterable[str] = ()) -> str | None:
-    """Why the answer (held plain, `plain_text.held`) must be refused, in one line that quotes nothing of it; else None.
+    """Why the answer (held plain, `plain_answers.held`) must be refused, in one line that quotes nothing of it; else None.
 
     `others`: names and ids of other people, where the caller knows some.
     """

@@ -1,6 +1,6 @@
 """How long each text of an answer may be, by where it stands. Characters; lists and categories are the schemas' matter.
 
-Here: figures. Not here: cutting (`plain_text`), the schemas (`ai_assets.apps.answers`).
+Here: figures. Not here: cutting (`plain_answers`), the schemas (`ai_assets.apps.answers`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Markup and links taken out of one text: HTML, Markdown, web addresses of any dress.
 
-Here: one text → plain text. Not here: where it stands and how long it may be (`plain_text`). Patterns are bounded
+Here: one text → plain text. Not here: where it stands and how long it may be (`plain_answers`). Patterns are bounded
 and look at each letter a bounded number of times.
 """
 

@@ -1,4 +1,4 @@
-"""The verdict on an answer that must not reach a venue. Not here: what leads to it (`plain_text`, `leaks`)."""
+"""The verdict on an answer that must not reach a venue. Not here: what leads to it (`plain_answers`, `leaks`)."""
 
 from __future__ import annotations
 

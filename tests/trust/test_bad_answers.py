@@ -98,13 +98,13 @@ def test_depth_is_refused_without_going_down_to_it(depth: int) -> None:
 def test_an_answer_too_large_is_refused_before_any_text_of_it_is_made_plain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ai_assets.trust import plain_text
+    from ai_assets.trust import plain_answers
 
     def never(text: str) -> str:
         assert len(text) < 20, "a long text was looked at"
         return text
 
-    monkeypatch.setattr(plain_text, "plain", never)
+    monkeypatch.setattr(plain_answers, "plain", never)
     for large in (
         {"x": "y" * (MOST_CHARACTERS + 1)},
         {"x": [0] * (MOST_VALUES + 1)},

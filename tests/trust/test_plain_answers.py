@@ -12,7 +12,7 @@ from ai_assets.apps import registry
 from ai_assets.simulator.replies import answer as simulated
 from ai_assets.trust.limits import LIMITS, LONGEST_NUMBER, MOST_CHARACTERS, MOST_VALUES
 from ai_assets.trust.markup import LINK_MARK, plain
-from ai_assets.trust.plain_text import held
+from ai_assets.trust.plain_answers import held
 from ai_assets.trust.refusal import AnswerRefusedError
 
 
