@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import completejourney, guard, imports, intake, memo, memory, runs, waves, workers
+from bench import completejourney, grounding, guard, imports, intake, memo, memory, runs, waves, workers
 from bench.figures import Figure, print_figures
 from bench.places import forget_environment
 
@@ -18,6 +18,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "imports": imports.measure,
     "completejourney": completejourney.measure,
     "guard": guard.measure,
+    "grounding": grounding.measure,
     "intake": intake.measure,
     "workers": workers.measure,
     "runs": runs.measure,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -91,12 +93,53 @@ def _drop_database(server_url: str, url: str) -> None:
         connection.execute(text(f"drop database {_name_of(url)} with (force)"))
 
 
+class Clones:
+    """Clones of a template, made ahead of the tests that take them and dropped behind them: none waits for it."""
+
+    AHEAD = 2
+
+    def __init__(self, server_url: str, template: str) -> None:
+        self._server_url = server_url
+        self._template = template
+        self._pool = ThreadPoolExecutor(self.AHEAD)
+        self._ready = deque(self._made() for _ in range(self.AHEAD))
+        self._dropped: list[Future[None]] = []
+
+    def take(self) -> str:
+        """The URL of a clone that nobody else has."""
+        self._ready.append(self._made())
+        return self._ready.popleft().result()
+
+    def drop(self, url: str) -> None:
+        """Give a clone back; it need not be there any more when this returns."""
+        self._dropped.append(self._pool.submit(_drop_database, self._server_url, url))
+
+    def close(self) -> None:
+        """Drop what was made and not taken. Raises what went wrong with a drop."""
+        for url in [ready.result() for ready in self._ready]:
+            self.drop(url)
+        for dropped in self._dropped:
+            dropped.result()
+        self._pool.shutdown()
+
+    def _made(self) -> Future[str]:
+        return self._pool.submit(_new_database, self._server_url, self._template)
+
+
+@pytest.fixture(scope="session")
+def clones(server_url: str, template: str) -> Iterator[Clones]:
+    """Clones of the migrated, empty database."""
+    made = Clones(server_url, template)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def database_url(server_url: str, template: str) -> Iterator[str]:
+def database_url(clones: Clones) -> Iterator[str]:
     """A database of this test's own, migrated, with empty contract tables."""
-    url = _new_database(server_url, template)
+    url = clones.take()
     yield url
-    _drop_database(server_url, url)
+    clones.drop(url)
 
 
 @pytest.fixture
@@ -140,9 +183,17 @@ def venue_template(server_url: str, template: str) -> Iterator[str]:
     _drop_database(server_url, url)
 
 
+@pytest.fixture(scope="session")
+def venue_clones(server_url: str, venue_template: str) -> Iterator[Clones]:
+    """Clones of the venue's database."""
+    made = Clones(server_url, venue_template)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def venue_url(server_url: str, venue_template: str) -> Iterator[str]:
+def venue_url(venue_clones: Clones) -> Iterator[str]:
     """A database of this test's own with the venue: sites 1001 and 1002, 400 days to VENUE_LAST_DAY."""
-    url = _new_database(server_url, venue_template)
+    url = venue_clones.take()
     yield url
-    _drop_database(server_url, url)
+    venue_clones.drop(url)

@@ -10,6 +10,7 @@ from typing import Any
 from dagster import AssetKey, AssetMaterialization, MetadataValue
 
 from ai_assets.assets.answer_text import answer_markdown, fenced
+from ai_assets.assets.checks_text import checks_metadata
 from ai_assets.chains.outcome import Outcome, StepResult
 
 
@@ -60,6 +61,7 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         values["tokens estimated"] = MetadataValue.bool(True)
     if result.made_at is not None:
         values["made at"] = MetadataValue.timestamp(result.made_at)
+    values |= checks_metadata((result.result.get("_references") or {}).get("checks"))
     if trigger_job_id is not None:
         values["trigger job"] = MetadataValue.int(trigger_job_id)
     return values

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_assets.chains.alerting import alert
 from ai_assets.chains.charging import account
+from ai_assets.chains.checking import checks_of
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.settling import Written, write_ending
 from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
@@ -86,14 +87,15 @@ class AdmittedCall:
 
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
         score = reading.answer.get("score")
-        result = {**reading.answer, "_references": self._blank.references}
+        checks = checks_of(self._call.prompt, reading)
+        result = {**reading.answer, "_references": {**self._blank.references, "checks": checks}}
         answer = Answer(
             self._call.cache_type,
             result,
             self._request.trigger.triggered_by,
             score if isinstance(score, int) else None,
         )
-        record = self._account(reply, None, Outcome.SUCCESS)
+        record = replace(self._account(reply, None, Outcome.SUCCESS), checks=checks)
         also_write = self._request.also_write
         also = None if also_write is None else lambda connection: also_write(connection, result)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import math
 import os
@@ -138,8 +139,10 @@ def _set(
 
 def _user() -> str:
     """Who typed it, also behind sudo and where the user has no entry in the password database."""
-    names = (os.environ.get(name) for name in ("SUDO_USER", "LOGNAME", "USER"))
-    return next(filter(None, names), f"uid {os.getuid()}")
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _told(breaker: Breaker) -> str:

@@ -38,6 +38,12 @@ _LEAVE = text(
     """
 )
 
+_BUDGET_SETTINGS = {
+    "day": "AI_DAILY_TOKENS",
+    "month": "AI_MONTHLY_TOKENS",
+    "site_day": "AI_SITE_DAILY_TOKENS",
+    "site_month": "AI_SITE_MONTHLY_TOKENS",
+}
 _FOR_EVER = 9000  # a year that `infinity` is read as being after
 
 SINGLE_FLIGHT_POLL_S = 0.25
@@ -257,7 +263,7 @@ def _refusal(call: Call, row: Mapping[str, Any]) -> str:
         return f"rate_limited: {where} found no free place in the rate; {seconds} (AI_RATE_PER_MINUTE)"
     return (
         f"{reason}: {where} may need {row['estimate']:,} tokens, more than the budget has left "
-        "(AI_DAILY_TOKENS, AI_MONTHLY_TOKENS, AI_SITE_DAILY_TOKENS, AI_SITE_MONTHLY_TOKENS)"
+        f"({_BUDGET_SETTINGS[reason.partition(':')[2]]})"
     )
 
 

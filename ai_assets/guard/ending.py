@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _END = text(
     """
     select * from biz.ai_end_call(:lease, :status, :reason, :response_text, :tokens_in, :tokens_out, :tokens,
-        :tokens_estimated, :cost_cny, :latency_ms, :session_id, :request_id,
+        :tokens_estimated, :cost_cny, :latency_ms, :session_id, :request_id, cast(:checks as jsonb),
         :cache_type, cast(:result as jsonb), :score, :triggered_by,
         :effect, :cooldown_s, cast(:apps as text[]), cast(:limits as jsonb))
     """
@@ -88,6 +88,7 @@ def end_call(
                 "latency_ms": record.latency_ms,
                 "session_id": storable(record.session_id),
                 "request_id": storable(record.request_id),
+                "checks": None if record.checks is None else storable_json(record.checks),
                 "cache_type": answer and answer.cache_type,
                 "result": None if answer is None else storable_json(answer.result),
                 "score": answer and answer.score,

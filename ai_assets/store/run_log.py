@@ -5,6 +5,7 @@ Not here: writing them (`ai_assets.guard`: admission, ending), results (`ai_asse
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,8 @@ class CallRecord:
     latency_ms: int | None = None
     session_id: str | None = None
     request_id: str | None = None
+    checks: Mapping[str, Any] | None = None
+    """What was checked of the answer; None: there was none."""
 
 
 def run_log(connection: Connection, run_log_id: int) -> dict[str, Any] | None:

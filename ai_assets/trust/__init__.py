@@ -1,1 +1,1 @@
-"""Whether an answer may be trusted: pure checks of what an app said against what it was given."""
+"""Whether an answer may be believed: what it says held against what it was given. Pure: no I/O, no clock."""

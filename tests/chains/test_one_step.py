@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -65,6 +67,50 @@ def test_a_step_writes_answer_references_run_log_and_what_it_spent(make_runtime,
     assert log["finished_at"] >= log["created_at"]
     assert {(row["used"], row["reserved"]) for row in budgets} == {(log["tokens_used"], 0)}
     assert rows(runtime, "select 1 from biz.ai_leases") == []
+
+
+def answering(runtime: Runtime, answer: dict) -> None:
+    """The app answers this, whatever it is asked; all else of the call is real."""
+    call = runtime.client.call
+    runtime.client.call = lambda *args, **more: replace(
+        call(*args, **more), text=json.dumps(answer, ensure_ascii=False)
+    )
+
+
+def test_figures_that_do_not_stand_in_the_prompt_are_listed_and_the_answer_stands(
+    make_runtime, simulator: Simulator
+):
+    runtime = make_runtime()
+    invented = {"insights": [{"title": "净收入", "body": "本期净收入为98765432.10元。"}]}
+    answering(runtime, invented)
+    result = step(runtime)
+    (log,) = rows(runtime, "select * from biz.ai_run_logs")
+    (cached,) = rows(runtime, "select result_json from biz.ai_cache")
+    assert result.outcome is Outcome.SUCCESS
+    assert log["checks"]["reading"] == {"how": "strict", "mended": []}
+    (listed,) = log["checks"]["numbers"]["ungrounded"]
+    assert (log["checks"]["numbers"]["figures"], log["checks"]["numbers"]["share"]) == (1, 0.0)
+    assert listed["path"] == "insights.0.body"
+    assert "98765432.10" in invented["insights"][0]["body"][listed["start"] : listed["end"]]
+    assert cached["result_json"]["_references"]["checks"] == log["checks"]
+
+
+def test_the_simulators_answer_has_all_its_figures_from_the_prompt(make_runtime, simulator: Simulator):
+    runtime = make_runtime()
+    numbers = step(runtime).result["_references"]["checks"]["numbers"]
+    assert numbers["figures"] > 0
+    assert numbers["ungrounded"] == []
+
+
+def test_a_defect_of_the_check_costs_no_answer(make_runtime, simulator: Simulator, monkeypatch):
+    def defect(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ai_assets.chains.checking.ground", defect)
+    runtime = make_runtime()
+    result = step(runtime)
+    assert result.outcome is Outcome.SUCCESS
+    assert result.result["_references"]["checks"]["numbers"] is None
 
 
 def test_the_same_prompt_is_reused_without_a_call_a_row_or_a_token(make_runtime, simulator: Simulator):

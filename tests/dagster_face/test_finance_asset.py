@@ -48,6 +48,8 @@ def test_a_sites_range_is_72_cells_with_all_that_an_operator_wants_to_see(run_si
     assert metadata["DWS batch"].startswith("1001")
     assert metadata["app"] == "app2a_finance_area"
     assert metadata["run log"] > 0
+    assert metadata["figures"] > 0
+    assert metadata["share of figures grounded"] == 1.0
     assert "星河台球" in metadata["prompt"]
     assert "**" in metadata["answer"]
     assert shown.tags["dagster/data_version"]

@@ -91,6 +91,23 @@ def test_app6s_score_is_a_number_to_plot():
     assert "score" not in shown(result("app3_clue", result={"clues": []}))["app3_clue"]
 
 
+def test_figures_that_are_not_grounded_are_a_table_without_markup_of_their_own():
+    one = {"text": "98|万", "path": "clues.0.summary", "nearest": "97 元 (实付)"}
+    numbers = {"figures": 40, "share": 0.25, "ungrounded": [one] * 25, "left_out": 5}
+    answer = {"clues": [], "_references": {"checks": {"numbers": numbers}}}
+    told = shown(result("app3_clue", result=answer))["app3_clue"]
+    assert (told["figures"], told["share of figures grounded"]) == (40, 0.25)
+    table = told["figures not grounded"]
+    assert table.count("| 98\\|万 | clues.0.summary | 97 元 (实付) |") == 20
+    assert "… and 10 more, in the run log" in table
+
+
+@pytest.mark.parametrize("checks", [None, {}, {"numbers": None}, "none"])
+def test_an_answer_without_checked_figures_tells_none(checks):
+    answer = {"clues": [], "_references": {"checks": checks}}
+    assert "figures" not in shown(result("app3_clue", result=answer))["app3_clue"]
+
+
 CLUES = [
     {
         "category": "玩法偏好",

@@ -367,4 +367,5 @@ def test_memory_stays_flat_however_many_events_there_are(start, monkeypatch, pos
         late, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (count, events.lost) == (30_000, 0)
-    assert late < early * 1.2
+    # a queue that happens to be full is a megabyte; what is kept of 25,000 events would be many
+    assert late < early + 3_000_000

@@ -116,6 +116,7 @@ def test_a_finished_call_is_logged_with_everything_it_came_to(bench):
         latency_ms=180_000,
         session_id="s\x00",
         request_id="r",
+        checks={"numbers": "all of them\x00"},
     )
     bench.settle(admission, "counts", record=record)
     with bench.engine.connect() as connection:
@@ -126,6 +127,7 @@ def test_a_finished_call_is_logged_with_everything_it_came_to(bench):
         "reason": "reason\ufffd",
         "response_text": "回答\ufffd\ufffd",
         "session_id": "s\ufffd",
+        "checks": {"numbers": "all of them\ufffd"},
     }
     assert row["created_at"] <= row["finished_at"]
     assert row["request_prompt"] == "p" * 100

@@ -118,6 +118,20 @@ def test_half_open_lets_through_its_probes_and_not_one_more(bench):
     bench.admit("p3")
 
 
+def test_a_probe_that_is_still_under_way_from_before_it_opened_again_takes_no_place_of_the_next_ones(bench):
+    half_open(bench)
+    late = bench.admit("late")
+    bench.settle(bench.admit("p1"), "counts")
+    bench.pass_time(121)
+    probes = [bench.admit("p2"), bench.admit("p3")]
+    assert bench.refusal("p4") == "circuit_open"
+    bench.settle(late)
+    assert bench.breaker()["probes_passed"] == 0
+    for probe in probes:
+        bench.settle(probe)
+    assert bench.breaker()["state"] == "closed"
+
+
 def test_it_closes_only_after_all_its_probes_passed_and_forgets_its_relapses(bench):
     half_open(bench)
     bench.settle(bench.admit("p1"), "counts")

@@ -1,12 +1,15 @@
 -- A call ends in one round trip: its answer in the cache, its row in the run log, the guard settled. All or nothing.
 
+-- What was checked of an answer (docs/grounding.md); null: there was none.
+alter table biz.ai_run_logs add column checks jsonb;
+
 -- Lock order as everywhere; ai_settle, with the hot rows, comes last. settled false: the lease was taken over, and
 -- nothing was written. p_result null: the call gave no answer. What the answer is of stands in the run log.
 create function biz.ai_end_call(
     p_lease bigint,
     -- the run log
     p_status text, p_reason text, p_response text, p_tokens_in bigint, p_tokens_out bigint, p_tokens bigint,
-    p_estimated boolean, p_cost numeric, p_latency_ms integer, p_session text, p_request text,
+    p_estimated boolean, p_cost numeric, p_latency_ms integer, p_session text, p_request text, p_checks jsonb,
     -- the cache
     p_cache_type text, p_result jsonb, p_score integer, p_triggered_by text,
     -- the guard: see ai_settle
@@ -33,7 +36,7 @@ begin
     update biz.ai_run_logs g
         set status = p_status, reason = p_reason, response_text = p_response, tokens_in = p_tokens_in,
             tokens_out = p_tokens_out, tokens_used = p_tokens, tokens_estimated = p_estimated, cost_cny = p_cost,
-            latency_ms = p_latency_ms, session_id = p_session, request_id = p_request,
+            latency_ms = p_latency_ms, session_id = p_session, request_id = p_request, checks = p_checks,
             finished_at = clock_timestamp()
         where g.id = v_run_log;
     select s.charged, s.opened into charged, opened

@@ -1,0 +1,79 @@
+"""What follows by one operation from facts that one passage names together.
+
+Here: difference, ratio, change, sum, average, share of facts of one measure about several (two areas, two
+days), and of two measures about one. Not here: which facts a passage names (`judging`). Facts that the
+passage does not name are never joined: of any two numbers something could be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Final
+
+from ai_assets.trust.facts import Fact
+
+MOST_JOINED: Final = 40
+_ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
+
+
+def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """Of facts of one kind and measure about different entities; `aspect` compared, total or average."""
+    facts = facts[:MOST_JOINED]
+    for one, other in combinations(facts, 2):
+        if one.entities == other.entities and one.aspect == other.aspect:
+            continue
+        yield from _compared(one, other)
+    # the whole is no part of a sum
+    parts = [fact for fact in facts if fact.entities]
+    if len(parts) < 2:
+        return
+    values = [fact.value for fact in parts if fact.aspect == parts[0].aspect]
+    entities = frozenset().union(*(fact.entities for fact in parts))
+    joined = parts[0].like(parts[0].value, entities=entities, path=f"{parts[0].group}: 合计")
+    if parts[0].kind in _ADDS or parts[0].aspect == "share":
+        yield joined.like(sum(values), aspect="total")
+        yield joined.like(sum(values) / len(values), aspect="average")
+
+
+def of_two_measures(one: Fact, other: Fact) -> Iterator[Fact]:
+    """Of two measures of the same whole: one per the other, its share, their sum and difference."""
+    both = one.measures | other.measures
+    base = one.like(one.value, measures=both, aspect="compared", path=f"{one.path}, {other.path}")
+    for above, below in ((one, other), (other, one)):
+        if below.value:
+            ratio = above.value / below.value
+            yield base.like(ratio, kind=above.kind)
+            yield base.like(ratio, kind="ratio")
+            if above.kind == below.kind:
+                yield base.like(ratio * 100, kind="percent")
+            elif above.kind == "yuan" and below.kind == "minutes":
+                yield base.like(ratio * 60, kind="yuan")
+    if one.kind == other.kind:
+        yield base.like(one.value - other.value)
+        if one.kind in _ADDS:
+            yield base.like(one.value + other.value, aspect="total")
+    if one.kind == other.kind == "percent":
+        yield base.like(one.value - other.value, kind="points")
+        if one.aspect == other.aspect == "share":
+            yield base.like(one.value + other.value, aspect="share")
+
+
+def _compared(one: Fact, other: Fact) -> Iterator[Fact]:
+    base = one.like(
+        one.value, entities=one.entities | other.entities, aspect="compared", path=f"{one.path}, {other.path}"
+    )
+    if one.kind == "percent":
+        yield base.like(one.value - other.value, kind="points")
+        yield base.like(one.value + other.value, aspect="share")
+        if other.value and one.value:
+            yield base.like(one.value / other.value, kind="ratio")
+            yield base.like(other.value / one.value, kind="ratio")
+        return
+    yield base.like(one.value - other.value)
+    for above, below in ((one, other), (other, one)):
+        if below.value:
+            yield base.like(above.value / below.value, kind="ratio")
+            if below.value > 0:
+                yield base.like((above.value / below.value - 1) * 100, kind="percent")
+                yield base.like(above.value / below.value * 100, kind="percent", aspect="times")

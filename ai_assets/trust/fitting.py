@@ -1,0 +1,199 @@
+"""Whether a fact is what a figure's own words can mean.
+
+Here: one question for each of sign, measure, entity and period. Not here: the words (`near`, `telling`), the
+search for facts (`judging`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ai_assets.trust import words
+from ai_assets.trust.facts import NONE, Fact
+from ai_assets.trust.lookup import indexes
+from ai_assets.trust.telling import _BEFORE, Telling
+
+_SPAN_BEFORE: Final = re.compile(
+    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$"
+)
+_SPAN_AFTER: Final = re.compile(
+    r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)"
+)
+_SCOPE_30: Final = re.compile(
+    r"近30天|最近30天|过去30天|近三十天|近一个月|最近一个月|近1个月|过去一个月|近一月|30天内|30天里"
+)
+_SCOPE_180: Final = re.compile(
+    r"近180天|最近180天|过去180天|近半年|半年来|过去半年|最近半年|180天内|180天里|近六个月|半年内|半年里"
+)
+_TOP: Final = re.compile(
+    r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]"
+)
+_GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
+
+
+class Fitting(Telling):
+    """And which facts it may mean."""
+
+    def fits(self, fact: Fact) -> bool:
+        """Whether the figure's own words can mean this fact."""
+        if fact.aspect == "span":
+            return self._is_span()
+        return (
+            self._sign_fits(fact)
+            and self._measure_fits(fact)
+            and self._entity_fits(fact)
+            and self._period_fits(fact)
+        )
+
+    def _sign_fits(self, fact: Fact) -> bool:
+        written = self.figure
+        change = fact.aspect in ("change", "compared", "gap")
+        if written.signed and written.value is not None and fact.value and fact.aspect != "compared":
+            return (written.value > 0) == (fact.value > 0) and (
+                self.direction == 0 or fact.aspect == "change"
+            )
+        if fact.aspect == "text":
+            return True
+        if self.reached:
+            return fact.aspect in ("level", "average", "total", "share") and self._arrived(fact)
+        if self.direction:
+            if fact.aspect == "change":
+                return (fact.value > 0) == (self.direction > 0) or fact.value == 0
+            # 比大厅A区少4566元: which of the two is meant is not told apart here
+            return fact.aspect in ("compared", "gap", "span") or (
+                fact.aspect == "times" and self.figure.kind == "ratio"
+            )
+        if fact.aspect == "change":
+            if (sign := self._sign_of_sentence()) and (fact.value > 0) == (sign > 0):
+                return True
+            return bool(
+                words.COMPARED.search(self.clause_before[-24:])
+                or words.COMPARED.search(self.after[:6])
+                or re.search(r"幅|零增长|持平", self.before)
+            ) and (fact.value >= 0 or not written.signed)
+        if change and fact.aspect == "gap":
+            return bool(_GAP_WORDS.search(self.clause))
+        if fact.aspect in ("times", "inverse"):
+            return self.figure.kind == "ratio" or bool(
+                _BEFORE.search(self.before) or re.search(r"相当于|只有|仅", self.before)
+            )
+        if fact.aspect == "level" and fact.value < 0 and not written.signed:
+            return bool(re.search(r"负|亏|倒|冲|退|抵", self.clause))
+        if fact.aspect == "average":
+            return bool(words.AVERAGE.search(self.clause) or words.AVERAGE.search(self.sentence))
+        if fact.aspect == "share" and self.figure.kind == "percent":
+            if fact.measures & self.measures or fact.entities & self.entities:
+                return True
+            return bool(
+                words.SHARE.search(self.sentence)
+                or re.search(
+                    r"集中|来自|都在|其中|主要|合计|共|贡献|比例|的订单|的消费|的净收入|的收入|在|是",
+                    self.sentence,
+                )
+            )
+        return True
+
+    def _arrived(self, fact: Fact) -> bool:
+        """降至X: whether what the fact is a level of did fall."""
+        sign = self._direction_of_arrival()
+        if not sign or fact.period == "before":
+            return fact.period != "before"
+        changes = indexes(self.facts)[2].get((fact.measures, fact.entities), ())
+        return not changes or any((value > 0) == (sign > 0) or value == 0 for value in changes)
+
+    def _direction_of_arrival(self) -> int:
+        ups = [match.end() for match in words.UP.finditer(self.before)]
+        downs = [match.end() for match in words.DOWN.finditer(self.before)]
+        if not ups and not downs:
+            return 0
+        return 1 if max(ups, default=-1) > max(downs, default=-1) else -1
+
+    def _measure_fits(self, fact: Fact) -> bool:
+        measures, own = self._measures
+        if not measures:
+            return True
+        if not fact.measures:
+            return fact.aspect in ("text", "counted") and not own
+        if fact.measures & measures:
+            return True
+        # the sentence before may be about something else than a text's own words
+        return not own and fact.aspect == "text"
+
+    def _is_span(self) -> bool:
+        return bool(
+            _SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after))
+        )
+
+    def _entity_fits(self, fact: Fact) -> bool:
+        wanted = self.entities
+        about = fact.entities
+        if fact.aspect == "counted":
+            return self._count_fits(fact)
+        if not about:
+            if fact.path.endswith(("项合计", "项占比")) and not _TOP.search(self.sentence):
+                return False
+            if fact.aspect == "text" or not wanted:
+                return True
+            if fact.aspect == "average" and words.AVERAGE.search(self.before):
+                return True
+            if fact.aspect == "share":
+                return bool(fact.measures & self.measures)
+            return not self._binding(wanted, fact)
+        if fact.aspect == "text":
+            return not wanted or bool(about & wanted) or not self._binding(wanted, fact)
+        if (
+            fact.aspect in ("compared", "total", "average", "share")
+            and len(about) > 1
+            and fact.path.find(",") > 0
+        ):
+            return True
+        if wanted and self._binding(wanted, fact):
+            return bool(about & wanted)
+        if wanted & about:
+            return True
+        if not wanted and any(part in self.clause_before for part in fact.group.split(".") if len(part) > 3):
+            # 结账时段分布实付为…: the prompt's own heading, without which of its entries
+            return True
+        if fact.measures and not wanted:
+            return bool(about & self.all_entities) or bool(
+                words.SUPERLATIVE.search(self.sentence + self.said.earlier_text)
+            )
+        return bool(about & self.all_entities)
+
+    def _count_fits(self, fact: Fact) -> bool:
+        """有5个区域下降: how many fall, and not how many rise."""
+        near = self.before[-10:] + self.after[:14]
+        if re.match(r"[^，。；]{0,6}?(?:中|里)", self.after):
+            return fact.scope == 0
+        ups, downs = words.UP.search(near), words.DOWN.search(near)
+        if bool(ups) == bool(downs):
+            return True
+        return fact.scope == (1 if ups else -1)
+
+    def _binding(self, wanted: frozenset[str], fact: Fact) -> bool:
+        """Whether the named entities have facts of this measure at all: else they say nothing of it."""
+        known = indexes(self.facts)[0]
+        if not fact.measures:
+            return True
+        return any(wanted & known.get(name, NONE) for name in fact.measures)
+
+    def _period_fits(self, fact: Fact) -> bool:
+        if fact.scope > 1 and fact.aspect in ("level", "share", "average"):
+            if _SCOPE_30.search(self.clause_before) and fact.scope == 180:
+                return False
+            if (
+                _SCOPE_180.search(self.clause_before)
+                and not _SCOPE_30.search(self.clause_before)
+                and fact.scope in (30, 90)
+            ):
+                return False
+        if fact.aspect == "total" and fact.scope not in (30, 90) and _SCOPE_30.search(self.clause_before):
+            return False
+        if fact.aspect not in ("level", "average", "total"):
+            return True
+        if not fact.period:
+            # the series and the parts are the window's own
+            return self.period != "before" or fact.group not in ("每日走势", "每周走势")
+        period = self.period
+        return not period or period == fact.period

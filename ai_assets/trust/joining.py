@@ -1,0 +1,66 @@
+"""The facts that follow from those which a figure's sentence names together.
+
+Here: which are joined. Not here: how (`combined`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ai_assets.trust import words
+from ai_assets.trust.combined import MOST_JOINED, of_several, of_two_measures
+from ai_assets.trust.facts import Fact
+from ai_assets.trust.fitting import Fitting
+
+
+class Joining(Fitting):
+    """And what its sentence joins."""
+
+    def combined(self) -> Iterator[Fact]:
+        """Facts that follow from those that the figure's sentence names together."""
+        entities = self.sentence_entities
+        measures = self.measures
+        if len(entities) >= 1:
+            levels: dict[tuple[frozenset[str], str, str], list[Fact]] = {}
+            for fact in self.facts.listed:
+                if (
+                    not fact.measures
+                    or fact.aspect not in ("level", "share", "average")
+                    or fact.period == "before"
+                ):
+                    continue
+                if measures and not fact.measures & measures:
+                    continue
+                whole = not fact.entities and fact.aspect != "share"
+                if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
+                    levels.setdefault(
+                        (fact.measures, fact.kind, "" if fact.aspect != "share" else "share"), []
+                    ).append(fact)
+            for found in levels.values():
+                distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
+                if 2 <= len(distinct) <= MOST_JOINED:
+                    yield from of_several(list(distinct.values()))
+        named = self.sentence_measures & self._known_measures
+        if len(named) >= 2:
+            wholes = [
+                fact
+                for fact in self.facts.listed
+                if fact.measures & named
+                and (not fact.entities or fact.entities & self.entities)
+                and fact.aspect in ("level", "share")
+                and (not fact.period or fact.period == (self.period or "now"))
+            ][:MOST_JOINED]
+            for place, one in enumerate(wholes):
+                for other in wholes[place + 1 :]:
+                    if (
+                        one.measures != other.measures
+                        and one.entities == other.entities
+                        and one.group == other.group
+                    ):
+                        yield from of_two_measures(one, other)
+
+    def _speaks_of_the_whole(self, fact: Fact) -> bool:
+        if fact.aspect == "average":
+            return bool(words.AVERAGE.search(self.sentence))
+        return bool(re.search(r"全店|整体|总|全部|整个", self.sentence))

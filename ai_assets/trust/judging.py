@@ -1,0 +1,171 @@
+"""Whether one figure of an answer is true: held against the facts that its own words point to.
+
+Here: what a figure speaks of (measure, whom or when, period, direction), and which facts it may then tell. Not
+here: reading figures (`figures_in_text`), facts (`prompt_facts`, `derived`, `combined`), the whole answer
+(`grounding`).
+
+Of several facts with a fitting size, one is enough. A fact does not fit where the words near the figure name
+another measure, another area or day, the other period or the other direction. Figures of advice (建议…3天内,
+满100减20) are a judgement and no claim: they are left out, unless their own words claim data (`words.CLAIM_IN_ADVICE`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ai_assets.trust import words
+from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
+from ai_assets.trust.figures_in_text import Written
+from ai_assets.trust.joining import Joining
+from ai_assets.trust.passage import Passage
+
+GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
+_TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
+
+
+@dataclass
+class Judge:
+    """Judges the figures of one passage against one prompt's facts."""
+
+    facts: Facts
+    said: Passage
+
+    def judge(self, figure: Written) -> str:
+        """GROUNDED, UNGROUNDED or NO_CLAIM."""
+        near = Joining(self.facts, self.said, figure)
+        if figure.value is None:
+            return UNGROUNDED
+        if near.is_advice:
+            return NO_CLAIM
+        if figure.day is not None:
+            verdict = self._day(figure, near)
+        elif figure.kind == "clock":
+            verdict = GROUNDED if int(figure.value) in self.facts.clocks else UNGROUNDED
+        elif figure.kind == "ordinal":
+            verdict = self._ordinal(figure, near)
+        else:
+            verdict = GROUNDED if self._supported(figure, near) else UNGROUNDED
+            if (
+                verdict is UNGROUNDED
+                and figure.kind == "count"
+                and not _TALLY.match(self.said.text, figure.end)
+            ):
+                return NO_CLAIM
+        return verdict
+
+    def measures_near(self, figure: Written) -> frozenset[str]:
+        """What the figure is about, for people."""
+        return Joining(self.facts, self.said, figure).measures
+
+    def _day(self, figure: Written, near: Joining) -> str:
+        year, month, day = figure.day or (None, None, None)
+        known = self.facts.days
+        if figure.day in self.facts.text_days or (None, month, day) in self.facts.text_days:
+            return GROUNDED
+        fitting = [
+            one
+            for one in known
+            if year in (None, one.year) and month in (None, one.month) and day in (None, one.day)
+        ]
+        if not fitting:
+            if day is None and any(
+                first.year * 12 + first.month <= at <= last.year * 12 + last.month
+                for first, last in self.facts.spans
+                for at in ((year or first.year) * 12 + (month or 1), (year or last.year) * 12 + (month or 1))
+            ):
+                return GROUNDED
+            return UNGROUNDED
+        if day is None:
+            return GROUNDED
+        # 最近到店, 首次到店: the very day that the prompt names so
+        for mention in reversed(near.measure_mentions):
+            named = [self.facts.named_days[name] for name in mention.named if name in self.facts.named_days]
+            if named:
+                return GROUNDED if any(one in days for days in named for one in fitting) else UNGROUNDED
+        weekday = re.match(
+            r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])",
+            self.said.text[figure.end : figure.end + 6],
+        )
+        if weekday is not None:
+            wanted = words.WEEKDAYS.index("日" if weekday[1] == "天" else weekday[1]) + 1
+            if all(one.isoweekday() != wanted for one in fitting):
+                return UNGROUNDED
+        return GROUNDED if self._extreme_day(fitting, near) else UNGROUNDED
+
+    def _extreme_day(self, fitting: Sequence[object], near: Joining) -> bool:
+        """净收入最高的是6月16日: whether it is. True where nothing of the kind is said."""
+        said = re.search(
+            r"(最高|峰值|最好|最多|最佳|最低|谷底|最差|最少)[^，。；\d]{0,8}(?:是|为|在|出现在|落在|属于)[^，。；\d]{0,4}$",
+            near.before,
+        )
+        measures = near.measures or frozenset({"净收入"})
+        if said is None:
+            return True
+        wanted = {f"d:{day}" for day in fitting}
+        series = [
+            fact
+            for fact in self.facts.listed
+            if fact.aspect == "level"
+            and fact.measures & measures
+            and any(e.startswith("d:") for e in fact.entities)
+            and fact.group in ("每日走势", "每周走势")
+        ]
+        if not series:
+            return True
+        best = max if said[1] in ("最高", "峰值", "最好", "最多", "最佳") else min
+        chosen = best(series, key=lambda fact: fact.value)
+        return bool(chosen.entities & wanted)
+
+    def _ordinal(self, figure: Written, near: Joining) -> str:
+        """第二: only where a rank is claimed, and the one ranked and the measure are told."""
+        if not re.search(r"(?:排|位列|位居|居|名列|列)\s?(?:在|名)?$", near.before) or figure.text[0] != "第":
+            return NO_CLAIM
+        wanted = near.entities
+        if not wanted:
+            return NO_CLAIM
+        for measures in (near.measures, NONE):
+            ranked: dict[tuple[str, str, str], list[Fact]] = {}
+            for fact in self.facts.listed:
+                fits = not measures or fact.measures & measures
+                if (
+                    fits
+                    and fact.entities
+                    and fact.group
+                    and fact.aspect == "level"
+                    and fact.period != "before"
+                ):
+                    ranked.setdefault((fact.group, "".join(fact.measures), fact.kind), []).append(fact)
+            found = False
+            for rows in ranked.values():
+                for order in (True, False):
+                    rows.sort(key=lambda fact: fact.value, reverse=order)
+                    for place, fact in enumerate(rows, 1):
+                        if fact.entities & wanted:
+                            found = True
+                            if place == figure.value and (
+                                order or words.LESS.search(near.clause) or "最低" in near.clause
+                            ):
+                                return GROUNDED
+            if found:
+                return UNGROUNDED
+        return NO_CLAIM
+
+    def _supported(self, figure: Written, near: Joining) -> bool:
+        low, high = sorted((abs(figure.low), abs(figure.high)))
+        if figure.low <= 0 <= figure.high:
+            # a zero is as near to what is above it as to what is below
+            low = 0.0
+        if any(near.fits(fact) for fact in self.facts.between(figure.kind, low, high)):
+            return True
+        return any(
+            low <= abs(fact.value) <= high and near.fits(fact)
+            for fact in near.combined()
+            if _same_kind(figure, fact)
+        )
+
+
+def _same_kind(figure: Written, fact: Fact) -> bool:
+    return fact.kind in COMPATIBLE.get(figure.kind, ())

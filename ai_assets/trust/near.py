@@ -1,0 +1,254 @@
+"""What a figure is about, by the words near it: its measures, whom or when it is about, whether it is advice.
+
+Here: which mention belongs to which figure. Not here: period and direction (`telling`), whether a fact fits
+(`fitting`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
+
+from ai_assets.trust import words
+from ai_assets.trust.facts import NONE, Facts
+from ai_assets.trust.figures_in_text import Written
+from ai_assets.trust.lookup import entities_named, indexes
+from ai_assets.trust.passage import Passage
+from ai_assets.trust.topics import ENTITY, MEASURE, Mention
+
+_TIGHT: Final = re.compile(r"^[的（(\s]*$")
+_LIES_IN: Final = re.compile(
+    r"^[^，。；,;\d]{0,8}(?:来自|在|于|属于|是|出自|花在|靠)(?:了)?$|^的[^，。；\d]{0,8}(?:让|使|令)$"
+)
+_PER: Final = re.compile(r"每|人均|平均|营业日均")
+_EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次趟回]")
+_INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
+_WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
+_BREAK: Final = re.compile(r"[和与及、/，。；]")
+
+
+class Near:
+    """The words near one figure of a passage."""
+
+    def __init__(self, facts: Facts, said: Passage, figure: Written, before: int = 0) -> None:
+        self.chained = before
+        self.facts, self.said, self.figure = facts, said, figure
+        text = said.text
+        self.clause_start = said.clause_start(figure.start)
+        self.sentence_start = said.sentence_start(figure.start)
+        self.previous = said.figure_before(figure.start)
+        self.previous_end = self.previous.end if self.previous is not None else 0
+        self.window_start = max(self.clause_start, self.previous_end)
+        self.before = text[self.window_start : figure.start]
+        self.clause_before = text[self.clause_start : figure.start]
+        following = said.figure_after(figure.end)
+        self.clause_end = said.clause_end(figure.end)
+        self.after = text[
+            figure.end : min(self.clause_end if following is None else following, self.clause_end)
+        ]
+        self.clause = text[self.clause_start : self.clause_end]
+        self.sentence = text[self.sentence_start : said.sentence_end(figure.end)]
+
+    @cached_property
+    def is_advice(self) -> bool:
+        """Whether the figure is a plan's own: told after a word of advice, without words that claim data."""
+        sentence = self.said.text[self.sentence_start : self.figure.start]
+        after = self.after[:8]
+        word = (
+            words.ADVICE.search(sentence)
+            or words.ADVICE.match(after)
+            or re.match(r"(?:内|以内|之内|前)(?:回访|联系|完成|跟进)", after)
+        )
+        if word is None:
+            return False
+        if words.TARGET.search(self.before):
+            return True
+        return words.CLAIM_IN_ADVICE.search(self.clause_before) is None
+
+    @cached_property
+    def measure_mentions(self) -> list[Mention]:
+        """Measures named between the figure before and this one."""
+        return self._known(self.window_start, self.figure.start)
+
+    def _known(self, start: int, end: int) -> list[Mention]:
+        """Mentions of measures that the prompt has figures of, and that a figure of this unit may be of."""
+        return [one for one in self.said.named(MEASURE, start, end) if self._fitting(one.named)]
+
+    def _fitting(self, named: frozenset[str]) -> frozenset[str]:
+        known = named & self._known_measures
+        if self.figure.kind in ("percent", "points", "ratio", "number", "discount", "date"):
+            return known
+        return known & indexes(self.facts)[1].get(self.figure.kind, NONE)
+
+    @cached_property
+    def measures(self) -> frozenset[str]:
+        """The measures that the figure may be of; none: nothing is told."""
+        return self._measures[0]
+
+    @cached_property
+    def _measures(self) -> tuple[frozenset[str], bool]:
+        """The measures, and whether they are told in the figure's own clause."""
+        said, figure = self.said, self.figure
+        if figure.kind == "days" and _EACH_TIME.match(self.after):
+            return _INTERVALS & self._known_measures or _INTERVALS, True
+        earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
+        groups = [
+            (self._subject(self.measure_mentions), True),
+            (self._behind_all(), True),
+            (self._subject(self._known(self.clause_start, figure.start)), True),
+            (self._subject(self._known(self.sentence_start, figure.start)), False),
+        ]
+        if (
+            not self.sentence_entities
+            and self.figure.kind in ("yuan", "percent", "points", "ratio", "number")
+            and not (self.sentence_measures & self._known_measures)
+        ):
+            # a sentence on another area or day, or with a unit of its own, may be on another measure too
+            groups += [
+                (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
+                (earlier[-1:], False),
+            ]
+        behind = groups[1][0]
+        if behind and len(groups[0][0]) == 1 and self._word(groups[0][0][0]) in words.GENERIC:
+            # 付了453元助教费
+            groups[0] = (behind, True)
+        for group, own in groups:
+            if group:
+                shared = group
+                if len(group) == 1 and own and self._is_whole(group[0]):
+                    # 8单享受优惠，占订单的26%: the orders are what it is a share of
+                    told = [
+                        one
+                        for one in self._known(self.sentence_start, group[0].start)
+                        if one.end <= group[0].start
+                    ]
+                    shared = [*told[-1:], *group]
+                assigned = self._assigned(shared)
+                named = frozenset().union(*(self._fitting(one.named) for one in assigned))
+                if not own and words.TOTAL.search(self.before) and all(_PER.match(name) for name in named):
+                    # 每单113分钟，总计1588分钟: of a kind, but not that measure
+                    return NONE, False
+                return named, own
+        return NONE, False
+
+    def _behind_all(self) -> list[Mention]:
+        known = self._known(self.figure.end, self.clause_end)
+        behind = self._behind(known)
+        if behind and self.figure.kind == "percent":
+            # 26%的订单带优惠: what they are a share of, and what it is that they share
+            return known[known.index(behind[0]) :][:2]
+        return behind[:1]
+
+    def _word(self, one: Mention) -> str:
+        return self.said.text[one.start : one.end]
+
+    def _behind(self, found: list[Mention]) -> list[Mention]:
+        """What stands behind the figure and is what it is of: 52单订单, 27%来自助教费, 5次是在周三."""
+        text, end = self.said.text, self.figure.end
+        return [
+            one
+            for one in found
+            if _TIGHT.match(text[end : one.start]) or _LIES_IN.match(text[end : one.start])
+        ]
+
+    def _subject(self, found: list[Mention]) -> list[Mention]:
+        """The last mentions: of 台费支出 the 台费, of 享受优惠的占订单的 both."""
+        group = self.said.group(found)
+        if len(group) != 1 or len(found) < 2:
+            return group
+        last, other = group[0], found[-2]
+        between = self.said.text[other.end : last.start]
+        if self._is_whole(last):
+            return [other, last] if len(between) < 40 else group
+        word = self.said.text[last.start : last.end]
+        if word in words.GENERIC and len(between) <= 3 and not _BREAK.search(between):
+            return [other]
+        return group
+
+    def _is_whole(self, one: Mention) -> bool:
+        return bool(_WHOLE.search(self.said.text[max(0, one.start - 6) : one.start]))
+
+    @cached_property
+    def _known_measures(self) -> frozenset[str]:
+        return frozenset(self.facts.measures) | frozenset(self.facts.named_days)
+
+    def _assigned(self, group: list[Mention]) -> list[Mention]:
+        """Of 订单数和客人数分别…X和Y the one that stands at this figure's place; else all that are joined."""
+        if len(group) < 2:
+            return group
+        end = group[-1].end
+        told = self.said.text[end : self.figure.start]
+        apart = re.search(r"分别|各为|依次|各占", told)
+        if apart is None:
+            return group
+        place = self.said.claims_between(end, self.figure.start)
+        return [group[place]] if place < len(group) else group
+
+    @cached_property
+    def entity_mentions(self) -> list[Mention]:
+        """Whom or when the figure is about, by its own clause, else its sentence."""
+        said = self.said
+        own = said.named(ENTITY, self.clause_start, self.figure.start)
+        order = [
+            one for one in said.named(ENTITY, self.sentence_start, self.figure.start) if "last" in one.named
+        ]
+        if own and order:
+            return [*order[-1:], *self._with_dates(said.group(own))]
+        if own:
+            last = said.group(own)
+            if len(last) > 1 or len(own) == 1:
+                return self._with_dates(self._assigned(last))
+            return self._with_dates(last)
+        after = self._behind(said.named(ENTITY, self.figure.end, self.clause_end))
+        if after:
+            return after[:1]
+        before = said.named(ENTITY, self.sentence_start, self.figure.start)
+        # 最近一单在6月4日，斯诺克区，实付…: the order, and not the area
+        order = [one for one in before if "last" in one.named]
+        return order[-1:] or self._with_dates(said.group(before))
+
+    def _with_dates(self, found: list[Mention]) -> list[Mention]:
+        """6月13日（周六） is one day: the date is enough."""
+        dates = [one for one in found if any(name.startswith("D:") for name in one.named)]
+        return (
+            dates
+            if dates
+            and len(dates) < len(found)
+            and all(any(name.startswith(("D:", "w:")) for name in one.named) for one in found)
+            else found
+        )
+
+    @cached_property
+    def entities(self) -> frozenset[str]:
+        """Known entities that the figure's words name."""
+        return self._resolved(self.entity_mentions)
+
+    @cached_property
+    def all_entities(self) -> frozenset[str]:
+        """All that the text and the item's earlier texts name."""
+        return self._resolved(
+            [*self.said.earlier, *(one for one in self.said.mentions if one.what == ENTITY)]
+        )
+
+    def _resolved(self, found: Sequence[Mention]) -> frozenset[str]:
+        names: set[str] = set()
+        for one in found:
+            if one.what == ENTITY:
+                for name in one.named:
+                    names |= entities_named(self.facts, name)
+        return frozenset(names)
+
+    @cached_property
+    def sentence_entities(self) -> frozenset[str]:
+        """Known entities that the whole sentence names."""
+        return self._resolved(
+            self.said.named(ENTITY, self.sentence_start, self.said.sentence_end(self.figure.end))
+        )
+
+    @cached_property
+    def sentence_measures(self) -> frozenset[str]:
+        """Measures that the whole sentence names."""
+        found = self.said.named(MEASURE, self.sentence_start, self.said.sentence_end(self.figure.end))
+        return frozenset().union(*(one.named for one in found)) if found else NONE
