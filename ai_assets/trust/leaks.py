@@ -17,7 +17,7 @@ from ai_assets.trust.strangers import strange
 
 
 def leak(prompt: str, answer: Mapping[str, Any], others: Iterable[str] = ()) -> str | None:
-    """Why the answer (held plain, `plain_answers.held`) must be refused, in one line that quotes nothing of it; else None.
+    """Why the answer (made plain, `plain_answers.held`) must be refused, in a line that quotes nothing of it; or None.
 
     `others`: names and ids of other people, where the caller knows some.
     """
