@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ai_assets.apps.answers import AnalysisAnswer
 from ai_assets.apps.member_source import Given
-from ai_assets.apps.member_texts import LONGEST_NAME, cleared, cut, local_text
+from ai_assets.apps.member_texts import LONGEST_NAME, cut, local_text
 from ai_assets.apps.names import IN_FULL, Naming
 from ai_assets.errors import PromptError
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 NO_CLUES = "暂无线索"
 NO_CUSTOMER = "暂无客户分析"
 NO_ANALYSIS = "暂无关系分析"
+
+# an answer of our own is shorter; a payload may hold anything
+LONGEST_SAID = 2_000
+MOST_SUGGESTIONS = 20
 
 FROM_CONSUMPTION = "消费分析"
 FROM_NOTE = "备注"
@@ -89,9 +93,12 @@ def analysis_part(given: Given | None, naming: Naming) -> dict[str, Any] | str:
             "give one as App4 answers it, or leave it out to take the cached one"
         ) from error
     return {
-        "任务描述": cleared(answer.task_description, naming),
-        "行动建议": [cleared(suggestion, naming) for suggestion in answer.action_suggestions],
-        "一句话总结": cleared(answer.one_line_summary, naming),
+        "任务描述": cut(answer.task_description, LONGEST_SAID, naming),
+        "行动建议": [
+            cut(suggestion, LONGEST_SAID, naming)
+            for suggestion in answer.action_suggestions[:MOST_SUGGESTIONS]
+        ],
+        "一句话总结": cut(answer.one_line_summary, LONGEST_SAID, naming),
     }
 
 
@@ -105,4 +112,4 @@ def _clue(clue: Mapping[str, Any], naming: Naming) -> dict[str, str]:
 
 
 def _text(value: Any, naming: Naming) -> str:
-    return cleared(value, naming) if isinstance(value, str) else ""
+    return cut(value, LONGEST_SAID, naming) if isinstance(value, str) else ""

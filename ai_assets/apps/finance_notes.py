@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from ai_assets.apps.finance_words import MEASURES
+from ai_assets.apps.member_texts import LONGEST_NAME, cut
 from ai_assets.warehouse.areas import ALL
 from ai_assets.warehouse.figures import Cell
 from ai_assets.warehouse.spans import Totals
 
 _SHOWN = 5
-_NAME_LENGTH = 40
 
 
 def data_notes(cell: Cell) -> list[str]:
@@ -66,7 +66,7 @@ def _row_notes(span: str, *tables: Totals | None) -> Iterator[str]:
 
 def _others(cell: Cell) -> Iterator[str]:
     if cell.other_areas:
-        names = _listed([name[:_NAME_LENGTH] or "（空）" for name in cell.other_areas])
+        names = _listed([cut(name, LONGEST_NAME) or "（空）" for name in cell.other_areas])
         yield f"有不属于已知区域的数据（{names}），只计入全店，在区域构成中列为「其他」。"
 
 

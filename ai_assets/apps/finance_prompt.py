@@ -14,6 +14,7 @@ from typing import Any
 from ai_assets.apps import finance_words as words
 from ai_assets.apps.base import Prompt, Subject
 from ai_assets.apps.finance_notes import data_notes
+from ai_assets.apps.member_texts import LONGEST_NAME, cut
 from ai_assets.apps.prompt import make_prompt
 from ai_assets.errors import InputError
 from ai_assets.warehouse.areas import ALL, AREA_LABELS, OTHER_LABEL, leaves
@@ -44,7 +45,7 @@ def _content(finance: SiteFinance, computed: Cell, notes: list[str]) -> dict[str
         "任务": words.TASK,
         "回答格式": words.ANSWER_FORM,
         "单位": words.UNITS,
-        "站点": {"编号": finance.site.site_id, "名称": finance.site.name},
+        "站点": {"编号": finance.site.site_id, "名称": cut(finance.site.name, LONGEST_NAME)},
         "区域": {
             "代码": computed.area,
             "名称": AREA_LABELS[computed.area],

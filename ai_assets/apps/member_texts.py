@@ -6,12 +6,12 @@ instruction is the matter of the JSON around it (`ai_assets.apps.canonical`) and
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ai_assets.apps.balances import banded
 from ai_assets.apps.names import IN_FULL, Naming
+from ai_assets.apps.people_text import inert
 from ai_assets.privacy.text import redact_text
 from ai_assets.warehouse.local_time import zone_of
 
@@ -21,13 +21,10 @@ if TYPE_CHECKING:
 LONGEST_NAME = 40
 """Characters of a name, a level, a task's kind: a longer one is no name."""
 
-# a lone surrogate has no UTF-8 form: nothing could send, hash or store it
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
 
 def plain(text: str) -> str:
-    """The text with a space for each control character but the line feed, and for each lone surrogate."""
-    return _CONTROL.sub(" ", text)
+    """The text with nothing in it that could hide or end anything (`people_text.inert`)."""
+    return inert(text)
 
 
 def cleared(text: str, naming: Naming) -> str:

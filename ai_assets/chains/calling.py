@@ -26,6 +26,7 @@ from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_ans
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.guard.ending import Answer, Ending
 from ai_assets.privacy.logs import log_defect
+from ai_assets.trust.holding import hold
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,7 +80,10 @@ class AdmittedCall:
                 ),
                 cancelled=self._cancelled,
             )
-            return self._succeeded(reply, read_answer(reply.text, self._request.app.answer))
+            reading = read_answer(reply.text, self._request.app.answer)
+            may_be_kept = hold(self._call.prompt, reading.answer)
+            mended = (*reading.mended, *may_be_kept.notes)
+            return self._succeeded(reply, replace(reading, answer=may_be_kept.answer, mended=mended))
         except AiAssetsError as error:
             return self._failed(error, reply)
         except Exception as error:  # noqa: BLE001

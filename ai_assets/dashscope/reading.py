@@ -32,7 +32,10 @@ How = Literal["strict", "fenced", "repaired"]
 
 
 class UnreadableAnswerError(PermanentError):
-    """The answer cannot be read; the message says what and where, in one line."""
+    """The answer cannot be read; the message says what and where, in one line.
+
+    It quotes nothing of the answer: it goes to alerts, and an answer may hold anything. The run log has the whole.
+    """
 
     reason = "unreadable_answer"
 
@@ -74,7 +77,7 @@ def read_answer(text: str, schema: type[pydantic.BaseModel]) -> Reading:
         return _fit(whole, schema, "strict", ())
     spans = object_spans(body)
     if not spans:
-        raise NotJsonError(f"the answer is not JSON: it holds no object: {one_line(body, 60)!r}")
+        raise NotJsonError(f"the answer is not JSON: it holds no object in its {len(body):,} characters")
     if len(spans) > MOST_SPANS:
         raise NotJsonError(f"the answer holds more than {MOST_SPANS:,} objects")
     if any(body[one.end : other.start].strip() == "," for one, other in pairwise(spans)):

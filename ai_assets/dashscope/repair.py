@@ -120,10 +120,10 @@ def _made_up(value: Any, text: str) -> str:
     for leaf in _leaves(value):
         if isinstance(leaf, str) and (letters := _letters(leaf)):
             if not any(letters in source for source in written):
-                return f"the text {leaf[:40]!r}"
+                return f"a text of {len(leaf):,} characters"
         elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
             if abs(leaf) > 1e300 or float(leaf) not in numbers:
-                return f"the number {leaf!r:.40}"
+                return "a number"
         else:
             name = leaf.strip() if isinstance(leaf, str) else str(leaf)
             if name in _EMPTY and not _EMPTY[name].search(text):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ai_assets.simulator.captured import captured_text
 from ai_assets.simulator.kinds import ERRORS, ErrorRow
 from ai_assets.simulator.replies import answer, tokens
 from ai_assets.simulator.spoil import spoiled_text, spoiled_usage
@@ -58,12 +59,12 @@ def error_reply(row: ErrorRow, request_id: str, message: str | None = None) -> R
 
 
 def _plain(seed: int, kind: str, asked: Asked) -> Reply:
-    text = spoiled_text(kind, answer(seed, asked.app, asked.prompt))
+    text = _text(seed, kind, asked)
     return json_reply(200, _message(kind, asked, text, text, "stop"))
 
 
 def _stream(seed: int, kind: str, asked: Asked) -> Reply:
-    text = spoiled_text(kind, answer(seed, asked.app, asked.prompt))
+    text = _text(seed, kind, asked)
     size = max(LEAST_FRAME_CHARACTERS, -(-len(text) // MOST_FRAMES))
     ends = [*range(size, len(text), size), len(text)] if text and kind != "null_output" else []
     starts = [0, *ends[:-1]]
@@ -77,6 +78,11 @@ def _stream(seed: int, kind: str, asked: Asked) -> Reply:
         kept = max(1, len(frames) // 2)
         frames = [*frames[:kept], _error_frame(kept + 1, asked.request_id)]
     return stream_reply(frames)
+
+
+def _text(seed: int, kind: str, asked: Asked) -> str:
+    good = answer(seed, asked.app, asked.prompt)
+    return captured_text(asked.app, asked.prompt, good) if kind == "obeys" else spoiled_text(kind, good)
 
 
 def _message(kind: str, asked: Asked, shown: str, so_far: str, finish: str) -> dict[str, object]:

@@ -180,6 +180,10 @@ USAGE_FAULTS: Final = {
     "duplicate_models": "the same model twice in usage; their sum is right",
 }
 
+CAPTURE: Final = {
+    "obeys": "does what a text in the prompt's data tells it to; a good answer where none does",
+}
+
 ABSURD_TURN: Final = ("negative_usage", "string_usage", "huge_usage")
 
 GROUPS: Final[dict[str, dict[str, str]]] = {
@@ -188,6 +192,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     "delivery": DELIVERY_FAULTS,
     "text": TEXT_FAULTS,
     "usage": USAGE_FAULTS,
+    "capture": CAPTURE,
 }
 """Every kind of trouble by group, each with one line of help."""
 

@@ -134,7 +134,7 @@ def test_another_time_of_making_is_another_text(merging: SourceOf) -> None:
 
 def test_the_references_name_the_versions_of_both_answers(merging: SourceOf) -> None:
     made = app8_consolidation.build(merging(both()), MEMBER).references
-    assert made["app"] == {"name": "app8_consolidation", "version": "1"}
+    assert made["app"] == {"name": "app8_consolidation", "version": app8_consolidation.VERSION}
     assert made["answers"] == {
         "app3_clue": {"cache_id": 11, "run_log_id": 21, "made_at": None},
         "app6_note": {"cache_id": 12, "run_log_id": 22, "made_at": "2026-06-28T18:05:00+00:00"},

@@ -247,7 +247,7 @@ def test_app7_holds_the_clues_of_app8_and_the_notes_and_not_when_the_clues_were_
 def test_references_say_what_a_prompt_was_built_from() -> None:
     references = build(app7_customer.APP, source_of()).references
     assert references == {
-        "app": {"name": "app7_customer", "version": "1"},
+        "app": {"name": "app7_customer", "version": app7_customer.VERSION},
         "site": {"site_id": 1001, "name": "一号店"},
         "member_id": 555,
         "as_of": "2026-06-30",
@@ -296,7 +296,7 @@ def test_peoples_words_stay_strings_of_the_json_whatever_they_say(app: App[Membe
     hostile = content(app, source_of(member=member, bills=bills, notes=notes))
     assert list(hostile) == list(plain)
     assert (hostile["任务"], hostile["回答格式"]) == (plain["任务"], plain["回答格式"])
-    clean = words.replace("\r", " ").replace("\x00", " ").replace("\x1b", " ")
+    clean = words.replace("\r", " ").replace("\x00", " ").replace("\x1b", " ").replace("\u202e", "")
     assert hostile["会员"]["昵称"].startswith(clean[:30])
     assert hostile["消费记录"]["最近一单"]["区域"].startswith(clean[:30])
     if app is app7_customer.APP:

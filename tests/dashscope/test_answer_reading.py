@@ -231,6 +231,32 @@ def test_a_schema_error_stays_one_short_line_and_quotes_nothing_of_the_answer():
     assert "秘密" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "抱歉，李女士的电话是13912345678。",
+        '{"score": 李女士 13912345678',
+        '{"score": "13912345678", "clues": []}',
+    ],
+)
+def test_no_message_quotes_the_answer_for_it_goes_to_alerts(text):
+    with pytest.raises(UnreadableAnswerError) as caught:
+        read_answer(text, Note)
+    assert "李女士" not in str(caught.value)
+    assert "139" not in str(caught.value)
+
+
+@pytest.mark.parametrize("invented", [{"score": "李女士 13912345678"}, {"score": 13912345678}])
+def test_nor_does_the_one_about_what_mending_would_make_up(monkeypatch, invented):
+    import json_repair
+
+    monkeypatch.setattr(json_repair, "loads", lambda *_a, **_k: invented)
+    with pytest.raises(NotJsonError, match="make up") as caught:
+        read_answer("{'score': 5", Note)
+    assert "李女士" not in str(caught.value)
+    assert "139" not in str(caught.value)
+
+
 def test_nul_and_control_characters_and_lone_surrogates_are_taken_out_and_noted():
     text = json.dumps({"insights": [{"title": "a\x00b\x07\ud800c", "body": "行\n\t\r😀", "k\x00": 1}]})
     reading = read_answer(text, Insights)
