@@ -21,6 +21,8 @@ from ai_assets.errors import ConfigurationError
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
+APP_ALIASES = frozenset({"app2", "app2a", "app3", "app4", "app5", "app6", "app7", "app8"})
+"""The short names of the apps (`ai_assets.apps.catalog`)."""
 MemberNames = Literal["full", "surname", "pseudonym"]
 """What members are called in prompts (`ai_assets.apps.names`)."""
 Tokens = Annotated[int, Field(ge=1, le=10**15)]
@@ -84,6 +86,33 @@ class Settings(BaseSettings):
         validation_alias="AI_MEMBER_NAMES",
         description="What members are called in prompts: full; surname (and 先生 or 女士); pseudonym, put back into "
         "the answer before it is cached",
+    )
+
+    repaired_answers: str = Field(
+        "all",
+        validation_alias="AI_REPAIRED_ANSWERS",
+        description="Apps of which an answer that had to be mended is good enough: all, none, or names such as "
+        "app6,app8",
+    )
+    ask_again: bool = Field(
+        True,
+        validation_alias="AI_ASK_AGAIN",
+        description="1: an app whose answer cannot be read is asked once more and told why, where time and budget "
+        "allow; 0: never",
+    )
+    grounded_warn_below: float = Field(
+        1.0,
+        validation_alias="AI_GROUNDED_WARN_BELOW",
+        ge=0,
+        le=1,
+        description="Share of an answer's figures that stand in its prompt, below which the check warns",
+    )
+    grounded_error_below: float = Field(
+        0.7,
+        validation_alias="AI_GROUNDED_ERROR_BELOW",
+        ge=0,
+        le=1,
+        description="The same, below which the check is an error",
     )
 
     step_timeout_s: float = Field(
@@ -270,6 +299,15 @@ class Settings(BaseSettings):
             )
         return SecretStr(f"postgresql+psycopg2://{rest}")
 
+    @field_validator("repaired_answers")
+    @classmethod
+    def _known_apps(cls, value: str) -> str:
+        named = {name.strip().lower() for name in value.split(",")}
+        unknown = sorted(named - APP_ALIASES)
+        if value.lower() not in {"all", "none"} and unknown:
+            raise ValueError(f"all, none, or apps of {', '.join(sorted(APP_ALIASES))}, separated by commas")
+        return ",".join(sorted(named))
+
     @field_validator("dashscope_base_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
@@ -289,6 +327,8 @@ class Settings(BaseSettings):
     def _in_order(self) -> Self:
         if self.breaker_open_max_s < self.breaker_open_s:
             raise ValueError("AI_BREAKER_OPEN_MAX_S is below AI_BREAKER_OPEN_S")
+        if self.grounded_warn_below < self.grounded_error_below:
+            raise ValueError("AI_GROUNDED_WARN_BELOW is below AI_GROUNDED_ERROR_BELOW")
         if self.workers_max < self.workers_min:
             raise ValueError("AI_WORKERS_MAX is below AI_WORKERS_MIN")
         return self
@@ -297,6 +337,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The zone in which days of budgets turn."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def repaired_accepted(self) -> frozenset[str]:
+        """The short names of the apps whose mended answers are good enough."""
+        return accepted_apps(self.repaired_answers)
 
     @property
     def dashscope_is_loopback(self) -> bool:
@@ -313,6 +358,13 @@ class Settings(BaseSettings):
             "DASHSCOPE_API_KEY is not set and DASHSCOPE_BASE_URL is not on loopback: "
             "set the key, or use `make demo` / `ai-assets up` for the simulator"
         )
+
+
+def accepted_apps(words: str) -> frozenset[str]:
+    """The short names of apps that `all`, `none` or a list of names stands for."""
+    if words.strip().lower() == "all":
+        return APP_ALIASES
+    return frozenset(name.strip().lower() for name in words.split(",")) & APP_ALIASES
 
 
 def load_settings() -> Settings:

@@ -1,7 +1,8 @@
 """An admitted call: send it, read its answer, write how it ended. Whatever happens, its lease is settled or ends.
 
-Source: behaviour.md, "A step", 4 to 8. Not here: what comes before admission (`chains.step`), the transaction's own
-troubles (`chains.settling`), what a call is charged (`chains.charging`).
+Source: behaviour.md, "A step", 4 to 8. Not here: what comes before admission (`chains.step`), the second call where
+the first one's answer could not be read (`chains.asking_again`), the transaction's own troubles (`chains.settling`),
+what a call is charged (`chains.charging`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from ai_assets.apps.names import restore
 from ai_assets.apps.redaction import redact
 from ai_assets.chains.alerting import alert
 from ai_assets.chains.charging import account
-from ai_assets.chains.checking import checks_of
+from ai_assets.chains.checking import AskedAgain, checks_of
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.settling import Written, write_ending
 from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
-from ai_assets.dashscope.reading import Reading, UnreadableAnswerError, read_answer
+from ai_assets.dashscope.reading import Reading, RepairedAnswerError, UnreadableAnswerError, read_answer
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.guard.ending import Answer, Ending
 from ai_assets.privacy.logs import log_defect
@@ -44,8 +45,9 @@ T = TypeVar("T")
 class AdmittedCall:
     """One call that the guard admitted; `make` once.
 
-    `blank` is what its result begins with, `put_back` its prompt's. Times inside are monotonic seconds: the worker's
-    clock decides nothing else.
+    `blank` is what its result begins with, `put_back` its prompt's. `may_ask_again`: an answer that cannot be read is
+    left in `unreadable`, and raises no alert yet. Times inside are monotonic seconds: the worker's clock decides
+    nothing else.
     """
 
     def __init__(
@@ -56,7 +58,10 @@ class AdmittedCall:
         admission: Admission,
         blank: StepResult,
         cancelled: threading.Event,
+        *,
         put_back: Mapping[str, str] | None = None,
+        may_ask_again: bool = False,
+        asked_again: AskedAgain | None = None,
     ) -> None:
         self._put_back = put_back or {}
         self._runtime = runtime
@@ -65,25 +70,25 @@ class AdmittedCall:
         self._admission = admission
         self._blank = replace(blank, run_log_id=admission.run_log_id)
         self._cancelled = cancelled
+        self._may_ask_again = may_ask_again
+        self._asked_again = asked_again
         self._began = time.monotonic()
+        self.unreadable: UnreadableAnswerError | None = None
 
-    def make(self, app_id: str) -> StepResult:
+    def make(self, app_id: str, deadline_s: float) -> StepResult:
         """Call, read, write; never raises for what went wrong in it."""
         reply: Reply | None = None
         try:
             reply = self._runtime.client.call(
                 app_id,
                 self._call.prompt,
-                deadline_s=self._runtime.step_timeout_s,
+                deadline_s=deadline_s,
                 before_attempt=lambda _attempt, remaining: self._runtime.guard.take_place(
                     self._call, remaining, self._cancelled
                 ),
                 cancelled=self._cancelled,
             )
-            reading = read_answer(reply.text, self._request.app.answer)
-            may_be_kept = hold(self._call.prompt, reading.answer)
-            mended = (*reading.mended, *may_be_kept.notes)
-            return self._succeeded(reply, replace(reading, answer=may_be_kept.answer, mended=mended))
+            return self._succeeded(reply, self._read(reply))
         except AiAssetsError as error:
             return self._failed(error, reply)
         except Exception as error:  # noqa: BLE001
@@ -93,10 +98,21 @@ class AdmittedCall:
             )
             return self._failed(AiAssetsError(f"unexpected {type(error).__name__}: {error}"), reply)
 
+    def _read(self, reply: Reply) -> Reading:
+        """The answer as it may be kept."""
+        app = self._request.app
+        reading = read_answer(reply.text, app.answer)
+        if reading.how == "repaired" and app.entry.alias not in self._runtime.repaired_accepted:
+            raise RepairedAnswerError(
+                f"the answer had to be mended, and of {app.name} that is not good enough (AI_REPAIRED_ANSWERS)"
+            )
+        held = hold(self._call.prompt, reading.answer)
+        return replace(reading, answer=held.answer, mended=(*reading.mended, *held.notes))
+
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:
         # an app may answer with what it was never told, and what it was told by another name
         reading = replace(reading, answer=restore(redact(reading.answer), self._put_back))
-        checks = checks_of(self._call.prompt, reading)
+        checks = checks_of(self._call.prompt, reading, self._asked_again)
         result = {**reading.answer, "_references": {**self._blank.references, "checks": checks}}
         answer = Answer(
             self._call.cache_type,
@@ -135,7 +151,9 @@ class AdmittedCall:
             return self._unwritten(record, unwritten)
         if written is None:
             return self._lost(f"the end of the call ({error})")
-        if error.reason != "cancelled":
+        if self._may_ask_again and isinstance(error, UnreadableAnswerError):
+            self.unreadable = error
+        elif error.reason != "cancelled":
             self._alert(outcome.value, str(error))
         for app in written.settlement.opened:
             blocked = effect in {"opens", "hard_stop"}

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ai_assets.errors import ConfigurationError
+from ai_assets.settings import APP_ALIASES
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -41,6 +42,10 @@ class Runtime:
     prices: Prices
     member_names: MemberNames = "surname"
     """What members are called in prompts."""
+    repaired_accepted: frozenset[str] = APP_ALIASES
+    """The apps (short names) of which an answer that had to be mended is good enough."""
+    ask_again: bool = True
+    """Whether an app whose answer cannot be read is asked once more."""
 
     def app_id(self, app: App[Any]) -> str:
         """The DashScope app id to call. Raises ConfigurationError naming the setting that is missing."""
@@ -98,4 +103,6 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
         concurrency=width,
         prices=settings.prices,
         member_names=settings.member_names,
+        repaired_accepted=settings.repaired_accepted,
+        ask_again=settings.ask_again,
     )

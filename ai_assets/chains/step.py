@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_assets.apps.prompt import prompt_hash
 from ai_assets.chains.alerting import alert
+from ai_assets.chains.asking_again import ask_again
 from ai_assets.chains.calling import AdmittedCall
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.runtime import LEASE_MARGIN_S, Runtime
 from ai_assets.errors import AiAssetsError
-from ai_assets.guard.admission import AdmissionCancelledError, Call, GuardRefusalError, Reuse
+from ai_assets.guard.admission import Admission, AdmissionCancelledError, Call, GuardRefusalError, Reuse
 from ai_assets.privacy.logs import log_defect
 from ai_assets.store import cache
 from ai_assets.store.engine import reachable
@@ -111,18 +113,42 @@ class _Step:
         except AdmissionCancelledError as error:
             return replace(self.blank, reason=error.reason, message="the run was cancelled while it waited")
         if isinstance(admitted, Reuse):
-            with reachable("reading the cache"), self.runtime.engine.connect() as connection:
-                return self._reused(cache.entry(connection, admitted.cache_id))
-        admitted_call = AdmittedCall(
+            return self._reuse(admitted)
+        return self._call(app_id, admitted)
+
+    def _call(self, app_id: str, admission: Admission) -> StepResult:
+        began = time.monotonic()
+        first = self._admitted(self.call, admission, may_ask_again=self.runtime.ask_again)
+        made = first.make(app_id, self.runtime.step_timeout_s)
+        if first.unreadable is None or made.outcome is not Outcome.FAILED:
+            return made
+        return ask_again(
+            self.runtime,
+            self.call,
+            made,
+            first.unreadable,
+            app_id,
+            began=began,
+            cancelled=self.cancelled,
+            prepare=lambda call, admission, told: self._admitted(call, admission, asked_again=told),
+            reuse=self._reuse,
+        )
+
+    def _admitted(self, call: Call, admission: Admission, **more: Any) -> AdmittedCall:
+        return AdmittedCall(
             self.runtime,
             self.request,
-            self.call,
-            admitted,
+            call,
+            admission,
             self.blank,
             self.cancelled,
-            self.prompt.put_back,
+            put_back=self.prompt.put_back,
+            **more,
         )
-        return admitted_call.make(app_id)
+
+    def _reuse(self, admitted: Reuse) -> StepResult:
+        with reachable("reading the cache"), self.runtime.engine.connect() as connection:
+            return self._reused(cache.entry(connection, admitted.cache_id))
 
     def _reusable(self) -> StepResult | None:
         with reachable("reading the cache"), self.runtime.engine.connect() as connection:

@@ -29,15 +29,21 @@ _MOST_REPAIRS = 2
 _LONGEST_NUMBER = 400
 
 How = Literal["strict", "fenced", "repaired"]
+Fault = tuple[str, str]
 
 
 class UnreadableAnswerError(PermanentError):
     """The answer cannot be read; the message says what and where, in one line.
 
     It quotes nothing of the answer: it goes to alerts, and an answer may hold anything. The run log has the whole.
+    `faults`: (place in the answer such as "clues.0.summary", "" for all of it; kind), for telling the app.
     """
 
     reason = "unreadable_answer"
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults or (("", self.reason),)
 
 
 class NotJsonError(UnreadableAnswerError):
@@ -50,6 +56,12 @@ class SchemaMismatchError(UnreadableAnswerError):
     """The answer is a JSON object, but not the one its app must give."""
 
     reason = "schema"
+
+
+class RepairedAnswerError(UnreadableAnswerError):
+    """The answer could only be read mended, and of this app that is not good enough (AI_REPAIRED_ANSWERS)."""
+
+    reason = "repaired"
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,10 @@ def read_answer(text: str, schema: type[pydantic.BaseModel]) -> Reading:
     """
     size = len(text) if len(text) > MOST_BYTES else len(text.encode("utf-8", "replace"))
     if size > MOST_BYTES:
-        raise NotJsonError(f"the answer is too long: {size:,} bytes, at most {MOST_BYTES:,} are read")
+        raise NotJsonError(
+            f"the answer is too long: {size:,} bytes, at most {MOST_BYTES:,} are read",
+            (("", "too_long_answer"),),
+        )
     body = text.strip().removeprefix("\ufeff").strip()
     whole = _parse(body)
     if isinstance(whole, dict):
@@ -136,23 +151,26 @@ def _fit(
     cleaner = Cleaner()
     cleaned = cleaner.clean(value)
     problem = ""
+    faults: tuple[Fault, ...] = ()
     try:
         answer = schema.model_validate(cleaned).model_dump(mode="json")
         json.dumps(answer, allow_nan=False)
     except pydantic.ValidationError as exc:
-        problem = _what_and_where(exc)
+        problem, faults = _what_and_where(exc)
     except ValueError as exc:  # a field's own type may make NaN of a string
         problem = str(exc)
     if problem:
-        raise SchemaMismatchError(one_line(f"the answer breaks its schema: {problem}", 300))
+        raise SchemaMismatchError(one_line(f"the answer breaks its schema: {problem}", 300), faults)
     return Reading(answer, how, notes + cleaner.notes())
 
 
-def _what_and_where(error: pydantic.ValidationError) -> str:
+def _what_and_where(error: pydantic.ValidationError) -> tuple[str, tuple[Fault, ...]]:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = [f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in found[:3]]
+    places = [".".join(map(str, item["loc"])) for item in found]
+    lines = [f"{place or 'answer'}: {item['msg']}" for place, item in zip(places, found[:3], strict=False)]
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-    return "; ".join(lines) + more
+    faults = tuple((place, item["type"]) for place, item in zip(places, found, strict=True))
+    return "; ".join(lines) + more, faults
 
 
 def _parse(text: str) -> Any:

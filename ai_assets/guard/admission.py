@@ -134,12 +134,16 @@ class Guard:
         self._clock = clock
         self._pause = pause or (lambda seconds, cancelled: cancelled.wait(seconds))
 
-    def admit(self, call: Call, cancelled: threading.Event) -> Admission | Reuse:
+    def admit(
+        self, call: Call, cancelled: threading.Event, *, patience_s: float | None = None
+    ) -> Admission | Reuse:
         """Wait for the target to be free and for a turn in the rate; returns at once where neither is needed.
 
+        `patience_s`: how long it may wait for its turn at most, if that is less than the limits say.
         Raises GuardRefusalError, AdmissionCancelledError, or DatabaseUnavailableError (fail closed).
         """
-        patience_ends = self._clock() + self.limits.wait_s(batch=call.batch)
+        wait_s = self.limits.wait_s(batch=call.batch)
+        patience_ends = self._clock() + (wait_s if patience_s is None else min(wait_s, patience_s))
         waiting = _Waiting()
         while True:
             row = self._ask(call, waiting, max(0.0, patience_ends - self._clock()))

@@ -29,6 +29,13 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
     member_names: MemberNames = Field(
         "surname", description="What members are called in prompts: full, surname or pseudonym"
     )
+    repaired_answers: str = Field(
+        "all",
+        description="Apps of which a mended answer is good enough: all, none, or names such as app6,app8",
+    )
+    ask_again: bool = Field(
+        True, description="Ask an app once more, and tell why, if its answer cannot be read"
+    )
     prices: dict[str, list[float]] = Field(description="CNY per 1,000 tokens [in, out] by model")
 
     @classmethod
@@ -44,6 +51,8 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
                 "step_timeout_s": settings.step_timeout_s,
                 "concurrency": settings.concurrency,
                 "member_names": settings.member_names,
+                "repaired_answers": settings.repaired_answers,
+                "ask_again": settings.ask_again,
                 "prices": {
                     model: [float(amount) for amount in price] for model, price in settings.prices.items()
                 },

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ai_assets.settings import accepted_apps
+
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
     from ai_assets.resources.dashscope import DashScopeResource
@@ -37,6 +39,8 @@ def runtime(
         step_timeout_s=dashscope.step_timeout_s,
         concurrency=width,
         member_names=dashscope.member_names,
+        repaired_accepted=accepted_apps(dashscope.repaired_answers),
+        ask_again=dashscope.ask_again,
         prices={
             model: (Decimal(str(price[0])), Decimal(str(price[1])))
             for model, price in dashscope.prices.items()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-FRAME_KEYS = ("任务", "回答格式", "资料规则", "单位")
+FRAME_KEYS = ("任务", "回答格式", "资料规则", "单位", "更正")
 _ID_KEYS = ("编号", "会员编号")
 
 

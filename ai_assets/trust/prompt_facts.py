@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from ai_assets.trust.facts import NONE, Fact, Facts
 from ai_assets.trust.figures_in_text import figures_in_text
+from ai_assets.trust.given import FRAME_KEYS
 from ai_assets.trust.plain_text import plain
 from ai_assets.trust.topics import ENTITY, MEASURE, mentions
 
 MOST_FACTS: Final = 20_000
 DEEPEST: Final = 60
-_NO_DATA: Final = frozenset({"任务", "回答格式", "单位", "代码"})
+_NO_DATA: Final = frozenset({*FRAME_KEYS, "代码"})
 _ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?: (\d{2}):(\d{2}))?")
 _HAS_NUMERAL: Final = re.compile(r"\d|[一二两三四五六七八九十百千万半]")
 _PLACE_KEYS: Final = frozenset({"本期", "对比期", "变化", "变化%", "占比%", "近30天", "对比", "金额"})

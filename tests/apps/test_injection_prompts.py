@@ -29,6 +29,7 @@ from ai_assets.apps import (
 from ai_assets.apps.base import Subject
 from ai_assets.apps.canonical import canonical_json
 from ai_assets.apps.member_source import Given, MemberSource
+from ai_assets.privacy.text import redact_text
 from ai_assets.warehouse.consumption import consumption
 from ai_assets.warehouse.people import Assistant, Member, Note, Task
 from ai_assets.warehouse.settlements import Settlement
@@ -39,7 +40,7 @@ ATTEMPTS = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").spli
 HARMLESS = "喜欢靠窗的台"
 WRITTEN = datetime(2026, 6, 29, 16, 30, tzinfo=UTC)
 PAIR = Subject(1001, member_id=555, assistant_id=7)
-FRAME = ("任务", "回答格式", "资料规则", "单位")
+FRAME = ("任务", "回答格式", "资料规则", "单位", "更正")
 CLUE_PLACES = {"类别", "表情", "摘要", "详情"}
 
 PLACES: dict[str, set[str]] = {
@@ -149,7 +150,8 @@ def with_value(content: dict[str, Any], where: tuple[Any, ...], value: Any) -> N
 
 
 def letters(text: str) -> str:
-    """What can be seen of a text, without blanks and the brackets that are written wide."""
+    """What can be seen of a text after redaction, without blanks and the brackets that are written wide."""
+    text = redact_text(text)
     seen = "".join(
         c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Cn", "Co", "Cs", "Mn", "Me")
     )

@@ -32,10 +32,12 @@ Make = Callable[..., Runtime]
 
 @pytest.fixture
 def make_runtime(venue_url: str, simulator: Simulator) -> Iterator[Make]:
-    """Build a runtime on this test's venue; keyword arguments are limits, `step_timeout_s` or `concurrency`."""
+    """Build a runtime on this test's venue; keyword arguments are limits, or as named here."""
     made: list[Runtime] = []
 
-    def make(*, step_timeout_s: float = 20.0, concurrency: int = 16, **limits: object) -> Runtime:
+    def make(
+        *, step_timeout_s: float = 20.0, concurrency: int = 16, ask_again: bool = True, **limits: object
+    ) -> Runtime:
         settings = Settings(
             DASHSCOPE_API_KEY="sk-marked-secret",
             DASHSCOPE_BASE_URL=simulator.base_url,
@@ -47,7 +49,7 @@ def make_runtime(venue_url: str, simulator: Simulator) -> Iterator[Make]:
         guard = Guard(
             runtime.engine, replace(GuardLimits.from_settings(settings), **limits), apps=tuple(CATALOG)
         )
-        runtime = replace(runtime, guard=guard)
+        runtime = replace(runtime, guard=guard, ask_again=ask_again)
         made.append(runtime)
         return runtime
 

@@ -46,9 +46,12 @@ class StepBench:
         base_url: str | None = None,
         engine: Engine | None = None,
         app_ids: dict[str, str] | None = None,
+        ask_again: bool = False,
         **limits: Any,
     ) -> Runtime:
-        """A runtime whose client hardly waits between attempts; keyword arguments are limits."""
+        """A runtime whose client hardly waits between attempts, and that makes one call a step; keyword arguments are
+        limits.
+        """
         base_url = base_url or self.base_url
         settings = Settings(
             DASHSCOPE_API_KEY="sk-marked-secret",
@@ -67,7 +70,14 @@ class StepBench:
             rng=random.Random(7),
         )
         guard = Guard(engine, replace(GuardLimits.from_settings(settings), **limits), apps=tuple(CATALOG))
-        made = replace(made, engine=engine, client=client, guard=guard, app_ids=app_ids or dict(made.app_ids))
+        made = replace(
+            made,
+            engine=engine,
+            client=client,
+            guard=guard,
+            app_ids=app_ids or dict(made.app_ids),
+            ask_again=ask_again,
+        )
         self._made.append(made)
         return made
 

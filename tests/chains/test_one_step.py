@@ -185,7 +185,7 @@ def test_what_gives_no_result_writes_no_cache_but_a_log_and_an_alert(
 
 def test_an_unreadable_answer_keeps_its_raw_text_in_the_run_log(make_runtime, simulator: Simulator):
     simulator.configure(kind="not_json", fail=1.0)
-    runtime = make_runtime()
+    runtime = make_runtime(ask_again=False)
     result = step(runtime)
     (log,) = rows(runtime, "select response_text, tokens_used from biz.ai_run_logs")
     assert log["response_text"]
@@ -254,7 +254,7 @@ def test_a_wrong_key_blocks_the_app_at_once_and_the_next_step_is_refused(make_ru
 
 def test_failures_open_the_breaker_after_its_minimum_and_say_so(make_runtime, simulator: Simulator):
     simulator.configure(kind="wrong_schema", fail=1.0)
-    runtime = make_runtime(breaker_min_calls=3)
+    runtime = make_runtime(breaker_min_calls=3, ask_again=False)
     reasons = [step(runtime).reason for _ in range(4)]
     assert reasons == ["schema", "schema", "schema", "circuit_open"]
     assert simulator.stats()["total"] == 3

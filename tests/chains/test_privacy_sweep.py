@@ -120,7 +120,7 @@ class Wire:
     def __init__(self, raw: Any, simulator_url: str) -> None:
         self.sent: list[str] = []
         self.answers = 0
-        self.manner = "leaks"
+        self.manner = "honest"
         self._target = simulator_url.removesuffix("/api/v1")
         self.server = raw.RawServer(self._handle)
 
@@ -151,11 +151,13 @@ class Wire:
         shown = re.search("会员[A-Z]{8}", prompt)
         for clue in answer.get("clues", ())[:1]:
             clue["summary"] = f"{shown[0] if shown else '会员'}想学斯诺克"
-        answer |= {
-            "said": f"打13912340001，微信：shuo_ba99，{shown[0] if shown else '谁'}想来",
-            "count": 13912340002,
-            "phone": 13912340003,
-        }
+        answer["said"] = f"{shown[0] if shown else '谁'}想来"
+        if self.manner == "leaks":
+            answer |= {
+                "said": f"打13912340001，微信：shuo_ba99，{shown[0] if shown else '谁'}想来",
+                "count": 13912340002,
+                "phone": 13912340003,
+            }
         document["output"]["text"] = json.dumps(answer, ensure_ascii=self.answers % 2 == 0)
         self.answers += 1
         peer.respond(json.dumps(document).encode(), relayed.status_code)
@@ -275,7 +277,7 @@ def sweep(events, caplog) -> Iterator[Sweep]:
 def run_everything(
     runtime: Runtime, events: Any, sweep: Sweep, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every chain and every app by hand: with leaking answers, echoing errors, prose, and a defect of our own."""
+    """Every chain and every app by hand: honest and leaking answers, echoing errors, prose, a defect of our own."""
 
     def chains(day: int) -> None:
         at = {"occurred_at": f"2026-06-{day:02d}T20:00:00+08:00", "forced": True}
@@ -298,18 +300,18 @@ def run_everything(
 
     chains(28)
     by_hand()
-    for number, manner in enumerate(("errors", "prose")):
+    for number, manner in enumerate(("leaks", "errors", "prose")):
         wire.manner = manner
-        chains(26 + number)
+        chains(25 + number)
         by_hand()
-    wire.manner = "leaks"
+    wire.manner = "honest"
 
     def defect(*_: object, **__: object) -> None:
         raise ValueError("a row that nobody expected: 13912340006")
 
     with monkeypatch.context() as patched:
         patched.setattr(member_parts, "profile", defect)
-        chains(25)
+        chains(24)
         by_hand()
     sweep.results += [step for _, step in events.shown.steps]
 
@@ -326,7 +328,9 @@ def test_nothing_that_is_marked_leaves_or_is_kept(
     assert {json.loads(row)["app_type"] for row in kept["ai_run_logs"]} == set(APPS)
     assert {json.loads(row)["status"] for row in kept["ai_run_logs"]} == {"success", "failed"}
     assert {json.loads(row)["status"] for row in kept["ai_trigger_jobs"]} >= {"completed", "failed"}
-    assert {result.reason for result in sweep.results} >= {None, "bad_request", "not_json", "internal_error"}
+    assert {result.reason for result in sweep.results} >= {
+        *(None, "bad_request", "not_json", "internal_error", "answer_refused")
+    }
     assert all(kept[where] for where in ("ai_cache", "ai_alerts", "member_retention_clue", "news", "log"))
     assert len(wire.sent) > 40
 

@@ -258,12 +258,14 @@ def test_a_site_whose_table_of_bills_is_gone_has_trouble(make_runtime, events):
 
 
 def test_a_long_history_of_many_sites_does_not_slow_a_look(events, judge):
+    versions = [APPS[name].version for name in ("app3_clue", "app8_consolidation")]
     for statement in (
         """
         insert into biz.ai_cache (cache_type, site_id, target_id, result_json, triggered_by, run_log_id, prompt_hash)
         select t, 2000 + n % 50, (n % 400) + 1, jsonb_build_object('_references', jsonb_build_object('as_of',
-            '2026-06-01', 'app', jsonb_build_object('version', '1'))), 'x', n, n
-        from generate_series(1, 20000) n, unnest(array['app3_clue', 'app8_clue_consolidated']) t
+            '2026-06-01', 'app', jsonb_build_object('version', v))), 'x', n, n
+        from generate_series(1, 20000) n,
+             unnest(array['app3_clue', 'app8_clue_consolidated'], cast(:versions as text[])) kind (t, v)
         """,
         """
         insert into dws.settlement (settlement_id, site_id, member_id, biz_date, settled_at, area)
@@ -271,7 +273,7 @@ def test_a_long_history_of_many_sites_does_not_slow_a_look(events, judge):
         from generate_series(1, 40000) n
         """,
     ):
-        events.run(statement)
+        events.run(statement, **({"versions": versions} if "versions" in statement else {}))
     tables = ["ai_cache", "settlement"]
     with events.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for table in ("biz.ai_cache", "dws.settlement"):
