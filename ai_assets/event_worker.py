@@ -25,7 +25,8 @@ from dagster import (
 from pydantic import Field
 
 from ai_assets.assets.answer_text import plain
-from ai_assets.assets.member_events import asset_partitions, member_events
+from ai_assets.assets.checks import CheckLimits
+from ai_assets.assets.member_events import asset_partitions, member_checks, member_events
 from ai_assets.assets.run_events import RunEvents
 from ai_assets.chains.observer import stop_of_context, tell_of_worker
 from ai_assets.chains.outcome import StepResult
@@ -61,10 +62,11 @@ class WorkerConfig(Config):
 
 
 class DagsterReporter:
-    """Shows chains as Dagster's events of one run: planned when they begin, materialized as steps end."""
+    """Shows chains as Dagster's events of one run: planned when they begin, made and checked as steps end."""
 
-    def __init__(self, events: RunEvents) -> None:
+    def __init__(self, events: RunEvents, limits: CheckLimits) -> None:
         self._events = events
+        self._limits = limits
 
     def began(self, job: "TriggerJob") -> None:
         """Plan what the chain will make."""
@@ -80,6 +82,8 @@ class DagsterReporter:
         if result.outcome.has_result:
             for _asset_key, _partition, materialization in member_events(result, trigger_job_id=job.id):
                 self._events.materialize(materialization)
+        for evaluation in member_checks(result, self._limits):
+            self._events.check(evaluation)
 
 
 @op(description="Claim members' events from the inbox and run their chains side by side.")
@@ -106,7 +110,7 @@ def work_inbox(
             worker = Worker(
                 run_on,
                 _limits(config, run_on.concurrency),
-                DagsterReporter(events),
+                DagsterReporter(events, CheckLimits.from_settings(load_settings())),
                 worker_id=f"run:{context.run_id}",
                 run_id=context.run_id,
                 kind=JOB_NAME,

@@ -19,6 +19,7 @@ from dagster import (
 )
 
 from ai_assets.apps.registry import APPS
+from ai_assets.assets.checks import check_specs
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.member_events import CONSOLIDATION
 from ai_assets.assets.member_run import run_partitions
@@ -69,6 +70,7 @@ def _spec(key: AssetKey, deps: Sequence[AssetDep], description: str) -> AssetSpe
         ),
         _spec(TACTICS, [AssetDep(ANALYSIS)], "What to say to the member, built on App4's answer."),
     ],
+    check_specs=[spec for key in (ANALYSIS, TACTICS) for spec in check_specs(key, assistant_members_def)],
     can_subset=True,
     backfill_policy=BackfillPolicy.single_run(),
 )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import AssetCheckEvaluation, DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
 from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
-from ai_assets.assets.pending_events import Due, Made, Planned
+from ai_assets.assets.pending_events import Checked, Due, Made, Planned
 from ai_assets.errors import InputError
 from ai_assets.member_partitions import partitions_of
 
@@ -45,11 +47,15 @@ class EventWriter:
         """Write what is due, in its order."""
         self._add_keys(
             [made.materialization.partition or "" for batch in due.made for made in batch]
+            + [checked.evaluation.partition or "" for checks in due.checked for checked in checks]
             + [planned.partition for planned in due.planned]
         )
         store = self._log.store_made if self._log else None
         for batch in due.made:
             self._write_batch([self._made(made) for made in batch], store)
+        for checks in due.checked:
+            store = self._log.store_checked if self._log else None
+            self._write_batch([self._checked(checked) for checked in checks], store)
         if due.planned:
             store = self._log.store_planned if self._log else None
             self._write_batch([self._planned(planned) for planned in due.planned], store)
@@ -121,6 +127,12 @@ class EventWriter:
             made.timestamp,
         )
 
+    def _checked(self, checked: Checked) -> EventLogEntry:
+        return self._entry(
+            check_event(checked.evaluation, job_name=self._job_name, step_key=self._step_key),
+            checked.timestamp,
+        )
+
     def _planned(self, planned: Planned) -> EventLogEntry:
         data = AssetMaterializationPlannedData(planned.asset_key, partition=planned.partition)
         return self._entry(
@@ -129,16 +141,53 @@ class EventWriter:
         )
 
     def _entry(self, event: DagsterEvent, timestamp: float) -> EventLogEntry:
-        return EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster's own constructor has no types
-            error_info=None,
-            level=logging.INFO,
-            user_message="",
-            run_id=self._run_id,
-            timestamp=timestamp,
-            step_key=self._step_key,
-            job_name=self._job_name,
-            dagster_event=event,
+        return _log_entry(event, self._run_id, timestamp)
+
+
+def _log_entry(event: DagsterEvent, run_id: str, timestamp: float | None = None) -> EventLogEntry:
+    return EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster's own constructor has no types
+        error_info=None,
+        level=logging.INFO,
+        user_message="",
+        run_id=run_id,
+        timestamp=time.time() if timestamp is None else timestamp,
+        step_key=event.step_key,
+        job_name=event.job_name,
+        dagster_event=event,
+    )
+
+
+def check_event(evaluation: AssetCheckEvaluation, *, job_name: str, step_key: str | None) -> DagsterEvent:
+    """What a check found, as Dagster's event."""
+    return DagsterEvent(
+        event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION.value,
+        job_name=job_name,
+        step_key=step_key,
+        event_specific_data=evaluation,
+        message=evaluation.description or "",
+        pid=os.getpid(),
+    )
+
+
+def report_checks(instance: DagsterInstance, found: Sequence[AssetCheckEvaluation]) -> None:
+    """Report what checks found outside of any run.
+
+    On Postgres past Dagster's public way, which refuses the second report of a check of a partition.
+    """
+    log = _pooled(instance)
+    if log is None:
+        for evaluation in found:
+            instance.report_runless_asset_event(evaluation)
+        return
+    try:
+        log.store_checked(
+            [
+                _log_entry(check_event(evaluation, job_name=RUNLESS_JOB_NAME, step_key=None), RUNLESS_RUN_ID)
+                for evaluation in found
+            ]
         )
+    finally:
+        log.close()
 
 
 def _pooled(instance: DagsterInstance) -> PooledEventLog | None:

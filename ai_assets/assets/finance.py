@@ -24,6 +24,7 @@ from dagster import (
 
 from ai_assets.apps import app2_finance as app2
 from ai_assets.apps import app2a_finance_area as app2a
+from ai_assets.assets.checks import CheckLimits, check_specs, evaluations
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.failures import failures_table, what_happened
 from ai_assets.assets.freshness import MADE_EVERY_MORNING
@@ -40,6 +41,7 @@ from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
 from ai_assets.resources.runtime import runtime
+from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
@@ -67,6 +69,7 @@ CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
             "eight time windows. Unchanged data costs no call.",
         )
     ],
+    check_specs=check_specs(FINANCE, finance_partitions),
     can_subset=True,
     backfill_policy=BackfillPolicy.single_run(),
 )
@@ -135,11 +138,12 @@ def _make(
         forced=config.forced or job.is_forced,
     )
 
+    limits = CheckLimits.from_settings(load_settings())
+
     def report(cell: Cell, result: StepResult) -> None:
         job.add(result)
-        if result.outcome.has_result:
-            _show(context, cell, result, job)
-        else:
+        _show(context, cell, result, job, limits)
+        if not result.outcome.has_result:
             context.log.error("site %s, %s: %s", cell.site_id, result.target_id, result.message)
         tell(cell, result)
 
@@ -157,13 +161,18 @@ def _make(
     return summary
 
 
-def _show(context: AssetExecutionContext, cell: Cell, result: StepResult, job: JobOfRun) -> None:
+def _show(
+    context: AssetExecutionContext, cell: Cell, result: StepResult, job: JobOfRun, limits: CheckLimits
+) -> None:
     key = str(partition_key_of(cell))
     try:
-        context.log_event(materialization(FINANCE, key, result, trigger_job_id=job.id))
+        if result.outcome.has_result:
+            context.log_event(materialization(FINANCE, key, result, trigger_job_id=job.id))
+        for evaluation in evaluations(FINANCE, key, result, limits):
+            context.log_event(evaluation)
     except Exception as error:  # noqa: BLE001
         # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
-        log_defect(logger, error, "the materialization of %s could not be recorded", key)
+        log_defect(logger, error, "what was made of %s could not be recorded", key)
 
 
 ASSETS: list[AssetsDefinition] = [app2_finance]

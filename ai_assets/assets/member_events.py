@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, AssetMaterialization, MetadataValue
+from dagster import AssetCheckEvaluation, AssetKey, AssetMaterialization, MetadataValue
 
+from ai_assets.assets.checks import CheckLimits, evaluations
 from ai_assets.assets.metadata import materialization
 from ai_assets.errors import InputError
 from ai_assets.member_partitions import member_key, pair_key
@@ -49,6 +50,13 @@ def member_events(
         )
         made.append((key, partition, shown))
     return made
+
+
+def member_checks(result: StepResult, limits: CheckLimits) -> list[AssetCheckEvaluation]:
+    """What a step's result says of its app's checks, whether it has an answer or not. Raises InputError."""
+    if result.app == RETENTION_CLUE.to_user_string():
+        return []
+    return evaluations(AssetKey(result.app), partition_of(result.subject), result, limits)
 
 
 def _retention_clues(partition: str, result: StepResult, trigger_job_id: int | None) -> AssetMaterialization:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dagster import AssetExecutionContext, Failure, MetadataValue
 
+from ai_assets.assets.checks import CheckLimits
 from ai_assets.assets.failures import failures_table, what_happened
-from ai_assets.assets.member_events import member_events
+from ai_assets.assets.member_events import member_checks, member_events
 from ai_assets.errors import AiAssetsError, InputError
 from ai_assets.privacy.logs import log_defect
 from ai_assets.privacy.text import redact_text
 from ai_assets.resources.runtime import runtime
+from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from ai_assets.assets.config import StepsConfig
@@ -93,6 +95,7 @@ def _make(
 
     selected = steps_of({key.to_user_string() for key in context.selected_asset_keys})
     trigger = Trigger(trigger_type="batch" if len(members) > 1 else "manual", forced=config.forced)
+    limits = CheckLimits.from_settings(load_settings())
     cancelled = threading.Event()
     summary = StepsSummary()
 
@@ -108,9 +111,8 @@ def _make(
     def report(_about: About, result: StepResult) -> None:
         # the prompts of a hundred thousand failures are not kept
         summary.add(replace(result, prompt="", references={}))
-        if result.outcome.has_result:
-            _show(context, result)
-        else:
+        _show(context, result, limits)
+        if not result.outcome.has_result:
             context.log.error(
                 "site %s, %s %s: %s", result.subject.site_id, result.app, result.target_id, result.message
             )
@@ -184,12 +186,15 @@ def _failed(steps: MemberSteps, name: str, problem: AiAssetsError) -> StepResult
     )
 
 
-def _show(context: AssetExecutionContext, result: StepResult) -> None:
+def _show(context: AssetExecutionContext, result: StepResult, limits: CheckLimits) -> None:
     try:
-        for _key, _partition, shown in member_events(result, trigger_job_id=None):
-            context.log_event(shown)
+        if result.outcome.has_result:
+            for _key, _partition, shown in member_events(result, trigger_job_id=None):
+                context.log_event(shown)
+        for evaluation in member_checks(result, limits):
+            context.log_event(evaluation)
     except Exception as error:  # noqa: BLE001
         # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
         log_defect(
-            logger, error, "the materialization of %s %s could not be recorded", result.app, result.target_id
+            logger, error, "what was made of %s %s could not be recorded", result.app, result.target_id
         )

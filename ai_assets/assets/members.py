@@ -20,6 +20,7 @@ from dagster import (
 from pydantic import Field
 
 from ai_assets.apps.registry import APPS
+from ai_assets.assets.checks import check_specs
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.freshness import CONSUMED_THESE_DAYS
 from ai_assets.assets.member_events import CONSOLIDATION, RETENTION_CLUE
@@ -90,6 +91,9 @@ CALLS = {"dashscope", "postgres"}
             "An analysis of the member with strategies.",
             kinds=CALLS,
         ),
+    ],
+    check_specs=[
+        spec for key in (CLUE, NOTE, CONSOLIDATION, CUSTOMER) for spec in check_specs(key, members_def)
     ],
     can_subset=True,
     backfill_policy=BackfillPolicy.single_run(),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from dagster import AssetKey, AssetMaterialization
+from dagster import AssetCheckEvaluation, AssetKey, AssetMaterialization
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,14 @@ class Made:
     """A materialization and when it was handed in (seconds since the epoch)."""
 
     materialization: AssetMaterialization
+    timestamp: float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found of a cell, and when it was handed in (seconds since the epoch)."""
+
+    evaluation: AssetCheckEvaluation
     timestamp: float
 
 
@@ -33,29 +41,31 @@ class Planned:
 
 @dataclass(frozen=True)
 class Due:
-    """What to write now, in this order: batches of one asset each, then the planned ones."""
+    """What to write now, in this order: batches of one asset each, batches of checks, then the planned ones."""
 
     made: Sequence[Sequence[Made]] = ()
+    checked: Sequence[Sequence[Checked]] = ()
     planned: Sequence[Planned] = ()
 
 
 class PendingEvents:
-    """Materializations wait at most `wait_s` seconds, plans once to twice that, so that they are written together.
+    """Materializations and checks wait at most `wait_s` seconds, plans once to twice that: they are written together.
 
-    At most `batch` of one asset go together. `now` is any clock that never goes back.
+    At most `batch` of one asset, or of checks, go together. `now` is any clock that never goes back.
     """
 
     def __init__(self, *, wait_s: float, batch: int) -> None:
         self._wait_s = wait_s
         self._batch = batch
         self._made: dict[AssetKey, list[Made]] = {}
+        self._checked: list[Checked] = []
         self._made_since: float | None = None
         self._plans_from = float("-inf")
         # oldest first: a plan that waits already keeps its place
         self._planned: dict[tuple[AssetKey, str], tuple[float, Planned]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._made or self._planned)
+        return bool(self._made or self._checked or self._planned)
 
     def plan(self, planned: Planned, now: float) -> None:
         """A cell is worked on."""
@@ -69,9 +79,15 @@ class PendingEvents:
         if self._made_since is None:
             self._made_since = now
 
+    def check(self, checked: Checked, now: float) -> None:
+        """A check has found something of a cell."""
+        self._checked.append(checked)
+        if self._made_since is None:
+            self._made_since = now
+
     def due_at(self) -> float | None:
         """When something must be written; None where nothing waits."""
-        if any(len(waiting) >= self._batch for waiting in self._made.values()):
+        if max([len(self._checked), *map(len, self._made.values())]) >= self._batch:
             return float("-inf")
         due = [max(since + self._wait_s, self._plans_from) for since, _ in islice(self._planned.values(), 1)]
         if self._made_since is not None:
@@ -88,8 +104,11 @@ class PendingEvents:
             for waiting in self._made.values()
             for start in range(0, len(waiting), self._batch)
         ]
-        self._made, self._made_since = {}, None
-        return Due(made, self._take_plans(now, everything=everything))
+        checked = [
+            self._checked[start : start + self._batch] for start in range(0, len(self._checked), self._batch)
+        ]
+        self._made, self._checked, self._made_since = {}, [], None
+        return Due(made, checked, self._take_plans(now, everything=everything))
 
     def _take_plans(self, now: float, *, everything: bool) -> list[Planned]:
         planned: list[Planned] = []

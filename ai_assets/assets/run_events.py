@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ai_assets.assets.event_writer import EventWriter
-from ai_assets.assets.pending_events import Made, PendingEvents, Planned
+from ai_assets.assets.pending_events import Checked, Made, PendingEvents, Planned
 
 if TYPE_CHECKING:
-    from dagster import AssetKey, AssetMaterialization, DagsterInstance
+    from dagster import AssetCheckEvaluation, AssetKey, AssetMaterialization, DagsterInstance
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class RunEvents:
         self._flush_s = flush_s
         self._patience_s = patience_s
         # None tells the thread to end
-        self._queue: queue.Queue[Made | Planned | None] = queue.Queue(queued)
+        self._queue: queue.Queue[Made | Checked | Planned | None] = queue.Queue(queued)
         self._lock = threading.Lock()
         self._dropped = 0
         self._is_full = False
@@ -73,6 +73,10 @@ class RunEvents:
     def materialize(self, materialization: AssetMaterialization) -> None:
         """This cell is made: shown as green. `partition` must be set."""
         self._put(Made(materialization, time.time()))
+
+    def check(self, evaluation: AssetCheckEvaluation) -> None:
+        """This was found of a cell. `partition` must be set."""
+        self._put(Checked(evaluation, time.time()))
 
     def close(self) -> None:
         """Write what waits, and end the thread; at most CLOSE_S. What comes after this is dropped."""
@@ -100,7 +104,7 @@ class RunEvents:
     ) -> None:
         self.close()
 
-    def _put(self, event: Made | Planned) -> None:
+    def _put(self, event: Made | Checked | Planned) -> None:
         if self._closed:
             self._drop("the run's events are closed")
             return
@@ -141,13 +145,15 @@ class RunEvents:
         now = time.monotonic()
         if isinstance(event, Made):
             self._pending.make(event, now)
+        elif isinstance(event, Checked):
+            self._pending.check(event, now)
         else:
             self._pending.plan(event, now)
         return True
 
     def _write(self, *, everything: bool) -> None:
         due = self._pending.take(time.monotonic(), everything=everything)
-        if not (due.made or due.planned):
+        if not (due.made or due.checked or due.planned):
             return
         try:
             self._writer.write(due)
