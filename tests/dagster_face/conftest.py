@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,17 @@ SECRET = "sk-marked-secret"
 def instance() -> Iterator[DagsterInstance]:
     with DagsterInstance.ephemeral() as made:
         ensure_blocks(made, [1001, 1002])
+        yield made
+
+
+@pytest.fixture
+def postgres_instance(empty_database_url: str, tmp_path: Path) -> Iterator[DagsterInstance]:
+    """An instance whose event log is on Postgres, as in production."""
+    overrides = {
+        "storage": {"postgres": {"postgres_url": empty_database_url}},
+        "telemetry": {"enabled": False},
+    }
+    with DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as made:
         yield made
 
 

@@ -11,6 +11,8 @@ import tracemalloc
 
 import pytest
 from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
     AssetKey,
     AssetMaterialization,
     DagsterEventType,
@@ -21,6 +23,7 @@ from dagster import (
     op,
 )
 from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.partition_status_cache import get_partition_subsets
 
 from ai_assets.assets.run_events import RunEvents
@@ -39,13 +42,8 @@ def event_worker() -> None:
 
 
 @pytest.fixture
-def postgres(empty_database_url: str, tmp_path) -> DagsterInstance:
-    overrides = {
-        "storage": {"postgres": {"postgres_url": empty_database_url}},
-        "telemetry": {"enabled": False},
-    }
-    with DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as made:
-        yield made
+def postgres(postgres_instance: DagsterInstance) -> DagsterInstance:
+    return postgres_instance
 
 
 @pytest.fixture
@@ -199,6 +197,46 @@ def test_a_cell_that_a_second_chain_works_on_again_is_in_progress_again(postgres
         assert statuses(postgres, CLUE)["in progress"] == {"1001:1"}
 
 
+def checks(instance: DagsterInstance, asset_key: AssetKey) -> list[tuple[str | None, bool, str]]:
+    """(partition, passed, run) of each record of a check, the oldest first."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        AssetCheckKey(asset_key, "grounded"), limit=1000
+    )
+    return [
+        (record.partition, record.status is AssetCheckExecutionRecordStatus.SUCCEEDED, record.run_id)
+        for record in reversed(records)
+    ]
+
+
+def found(partition: str, passed: bool) -> AssetCheckEvaluation:
+    return AssetCheckEvaluation(
+        asset_key=CLUE, check_name="grounded", passed=passed, partition=partition, description="as it is"
+    )
+
+
+def test_checks_are_kept_for_each_partition_and_the_last_one_of_a_run_stands(postgres, start, caplog):
+    run_id, events = start()
+    with events:
+        for number in range(1, 251):
+            events.check(found(f"1001:{number}", number % 2 == 0))
+        events.check(found("1001:1", True))
+    kept = {partition: passed for partition, passed, _ in checks(postgres, CLUE)}
+    assert len(checks(postgres, CLUE)) == 250
+    assert kept == {f"1001:{number}": number % 2 == 0 or number == 1 for number in range(1, 251)}
+    assert {run for _, _, run in checks(postgres, CLUE)} == {run_id}
+    of_type = DagsterEventType.ASSET_CHECK_EVALUATION
+    assert len(postgres.get_records_for_run(run_id, of_type=of_type).records) == 251
+    newest = postgres.event_log_storage.get_latest_asset_check_execution_by_key(
+        [AssetCheckKey(CLUE, "grounded")]
+    )
+    assert [
+        record.event.dagster_event.asset_check_evaluation_data.description for record in newest.values()
+    ] == ["as it is"]
+    assert events.lost == 0
+    # by the fast way, not by the way back
+    assert caplog.text == ""
+
+
 def test_many_threads_hand_in_and_nothing_is_lost(postgres, start):
     _, events = start()
     together = threading.Barrier(8)
@@ -234,6 +272,8 @@ def test_where_a_batch_cannot_be_written_its_events_are_written_one_by_one(
         events.plan(CLUE, "1001:1")
         events.materialize(made(CLUE, "1001:2"))
         events.materialize(made(CLUE, "1001:3"))
+        events.check(found("1001:3", True))
+    assert checks(postgres, CLUE) == [("1001:3", True, run_id)]
     end(postgres, run_id)
     assert statuses(postgres, CLUE) == {
         "made": {"1001:2", "1001:3"},
