@@ -17,7 +17,7 @@ from ai_assets.simulator.chance import Dice
 from ai_assets.simulator.figures import leaves
 from ai_assets.simulator.replies import Answer, as_text
 
-_FRAME_KEY: Final = re.compile(r"任务|要求|格式|指令|规则|单位")
+_FRAME_KEY: Final = re.compile(r"任务|要求|格式|指令|规则|单位|更正")
 _ORDER: Final = re.compile(
     r"忽略|无视|作废|从现在|你现在|你的任务|新任务|系统|提示词|扮演|角色|管理员|授权|重复|输出|写进|写上|写入|写在|写出|写成|附上|加上"
     r"|放进|放到|打\s*\d+\s*分|满分|评分|列出|对比一下|多少|调用|翻译|承诺|开头|原样|如果你不|同上|命令|链接|红包|回答"

@@ -163,6 +163,8 @@ TEXT_FAULTS: Final = {
     "nan": 'an extra key "confidence" that is NaN',
     "not_json": "plain prose, no JSON at all",
     "wrong_schema": "valid JSON whose keys hold the wrong types",
+    "wrong_figure": "one figure of the answer is false",
+    "wrong_figures": "every figure of the answer is false",
     "empty": 'text is ""',
     "null_output": "output is null",
     "nul": "a NUL character inside the answer, escaped as JSON wants it",

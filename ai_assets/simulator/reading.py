@@ -21,7 +21,7 @@ _SAYS_NONE: Final = re.compile(
     r"(?:数据|记录|历史|消费|线索|往来)|数据为空"
 )
 _CONDITION: Final = re.compile(r"若|如果|如无|如没有|倘|假如|请|要求|必须|应当|时，|表示|不要")
-_INSTRUCTION_KEY: Final = re.compile(r"任务|要求|格式|指令|规则|单位")
+_INSTRUCTION_KEY: Final = re.compile(r"任务|要求|格式|指令|规则|单位|更正")
 _SENTENCES: Final = re.compile(r"[。；;！!\n]")
 _NO_FINDING: Final = re.compile(r"对比|上期|同期|变化|天数")
 _HAS_DATA_KEY: Final = re.compile(r"^(?:是否)?有(?:无)?数据$|^has_data$")

@@ -6,6 +6,7 @@ Here: each text and usage fault of `kinds` as a pure function. Not here: faults 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,6 +15,8 @@ from ai_assets.simulator.replies import MODEL, Answer, as_text
 Usage = dict[str, object]
 HUGE: Final = 10**12
 BOM: Final = "\ufeff"
+# with a unit behind it: no date, no name
+_FIGURE: Final = re.compile(r"(?<![\d.,-])\d+(?:\.\d+)?(?=\s*[%元人单次天分小])")
 
 
 def spoiled_text(kind: str, answer: Answer) -> str:
@@ -112,6 +115,27 @@ def _with_nul(value: object) -> object:
     return value
 
 
+def _wrong_figures(answer: Answer, most: int) -> str:
+    left = most
+
+    def false(figure: re.Match[str]) -> str:
+        nonlocal left
+        left -= 1
+        whole, _, decimals = figure[0].partition(".")
+        return f"{int(whole) * 137 // 100 + 3}{'.' if decimals else ''}{decimals}" if left >= 0 else figure[0]
+
+    def spoil(value: object) -> object:
+        if isinstance(value, str):
+            return _FIGURE.sub(false, value)
+        if isinstance(value, list):
+            return [spoil(inner) for inner in value]
+        if isinstance(value, dict):
+            return {key: spoil(inner) for key, inner in value.items()}
+        return value
+
+    return json.dumps(spoil(answer), ensure_ascii=False)
+
+
 _TEXTS: Final[Mapping[str, Callable[[Answer], str]]] = {
     "truncated": _truncated,
     "length": _truncated,
@@ -122,6 +146,8 @@ _TEXTS: Final[Mapping[str, Callable[[Answer], str]]] = {
     "nan": _nan,
     "not_json": _not_json,
     "wrong_schema": _wrong_schema,
+    "wrong_figure": lambda answer: _wrong_figures(answer, 1),
+    "wrong_figures": lambda answer: _wrong_figures(answer, 1_000),
     "empty": lambda _: "",
     "nul": _nul,
     "nul_raw": lambda answer: as_text(answer) + "\x00",

@@ -146,6 +146,30 @@ def test_only_the_cells_whose_answer_could_not_be_read_have_a_red_check(
     assert len(found) == 72
 
 
+@pytest.mark.parametrize(
+    ("kind", "check", "severity"),
+    [
+        ("wrong_figure", GROUNDED, WARN),
+        ("wrong_figures", GROUNDED, ERROR),
+        ("truncated", SCHEMA, WARN),
+        ("not_json", SCHEMA, ERROR),
+    ],
+)
+def test_an_app_that_errs_marks_its_cell_and_no_other(
+    run_site, simulator: Simulator, instance: DagsterInstance, kind, check, severity
+):
+    simulator.configure("app2a", kind=kind, fail=1.0)
+    run_site(partition_key="1001:hallA|this_month")
+    run_site(partition_key="1001:all|this_month")
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        AssetCheckKey(FINANCE, check), limit=10
+    )
+    found = {record.partition: record.event.dagster_event.asset_check_evaluation_data for record in records}
+    assert found["1001:all|this_month"].passed
+    red_or_amber = found["1001:hallA|this_month"]
+    assert (red_or_amber.passed, red_or_amber.severity) == (False, severity)
+
+
 def test_reports_of_no_run_may_come_again_for_a_partition(postgres_instance: DagsterInstance):
     good, bad = ({"reading": STRICT, "numbers": numbers(8, wrong)} for wrong in (0, 4))
     for checks in (good, bad):

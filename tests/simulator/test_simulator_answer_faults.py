@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ai_assets.simulator.kinds import APPS, GROUPS, KINDS
-from ai_assets.simulator.replies import answer, as_text
+from ai_assets.simulator.replies import Answer, answer, as_text
 from ai_assets.simulator.server import Simulator
 from ai_assets.simulator.spoil import spoiled_text
 
@@ -104,6 +104,22 @@ def test_nul_is_escaped_inside_good_json_and_nul_raw_stands_bare(
 
 def test_nul_finds_a_place_in_an_answer_without_text() -> None:
     assert "\\u0000" in spoiled_text("nul", {"clues": []})
+
+
+def test_false_figures_stand_where_the_true_ones_stood(simulator: Simulator, ask: Any) -> None:
+    said: Answer = {
+        "insights": [{"body": "净收入为 120.50 元，2026-06-30 客人 20 人", "tone": "good"}],
+        "score": 7,
+    }
+    one = json.loads(spoiled_text("wrong_figure", said))
+    every = json.loads(spoiled_text("wrong_figures", said))
+    assert one["insights"][0]["body"] == "净收入为 167.50 元，2026-06-30 客人 20 人"
+    assert every["insights"][0]["body"] == "净收入为 167.50 元，2026-06-30 客人 30 人"
+    assert (every["score"], every["insights"][0]["tone"]) == (7, "good")
+    simulator.configure(kind="wrong_figures")
+    text = ask("app2", PROMPT).text
+    assert text != as_text(GOOD)
+    assert json.loads(text).keys() == GOOD.keys()
 
 
 def test_an_empty_text_and_a_null_output_are_still_answers_of_200(simulator: Simulator, ask: Any) -> None:
