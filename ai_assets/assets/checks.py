@@ -23,7 +23,7 @@ from dagster import (
 )
 
 from ai_assets.assets.answer_text import plain
-from ai_assets.assets.checks_text import checks_metadata
+from ai_assets.assets.checks_text import checks_metadata, first_ungrounded
 
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
@@ -86,7 +86,8 @@ def evaluations(
             return []
         metadata: dict[str, MetadataValue[Any]] = {
             "reason": MetadataValue.text(result.reason or ""),
-            "run log": MetadataValue.int(result.run_log_id or 0),
+            # as text: of a number Dagster draws a plot
+            "run log": MetadataValue.text(str(result.run_log_id or "none")),
         }
         return [
             _evaluation(
@@ -112,7 +113,7 @@ def _schema(asset_key: AssetKey, partition: str, reading: Mapping[str, Any]) -> 
         metadata["mended"] = MetadataValue.md("\n".join(f"- {plain(note)}" for note in mended))
     if isinstance(again := reading.get("asked_again"), Mapping):
         metadata["asked again because"] = MetadataValue.text(str(again.get("reason")))
-        metadata["run log of the first call"] = MetadataValue.int(int(again.get("run_log_id") or 0))
+        metadata["run log of the first call"] = MetadataValue.text(str(again.get("run_log_id") or "none"))
     severity = AssetCheckSeverity.WARN if how == "repaired" else None
     words = {
         "strict": "strict JSON that fits its schema",
@@ -140,7 +141,7 @@ def _grounded(
         if not figures
         else f"all {figures} figures stand in the prompt or follow from it"
         if not wrong
-        else f"{wrong} of {figures} figures neither stand in the prompt nor follow from it"
+        else f"{wrong} of {figures} figures neither stand in the prompt nor follow from it: {first_ungrounded(numbers)}"
     )
     return _evaluation(asset_key, GROUNDED, partition, severity, words, checks_metadata(checks))
 

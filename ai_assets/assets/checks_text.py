@@ -10,6 +10,7 @@ from dagster import MetadataValue
 from ai_assets.assets.answer_text import plain
 
 SHOWN = 20
+FIRST = 3
 
 
 def checks_metadata(checks: object) -> dict[str, MetadataValue[Any]]:
@@ -27,6 +28,16 @@ def checks_metadata(checks: object) -> dict[str, MetadataValue[Any]]:
     if wrong:
         values["figures not grounded"] = MetadataValue.md(_table(listed, wrong))
     return values
+
+
+def first_ungrounded(numbers: Mapping[str, Any]) -> str:
+    """The first figures that are not grounded, in a line: `98 (insights.0.body, nearest 89), …`."""
+    listed = [one for one in numbers.get("ungrounded") or () if isinstance(one, Mapping)]
+    told = [
+        f"{one.get('text')} ({one.get('path')}, nearest {one.get('nearest') or 'none'})"
+        for one in listed[:FIRST]
+    ]
+    return ", ".join([*told, *(["…"] if len(listed) > FIRST else [])])
 
 
 def _table(listed: list[Mapping[str, Any]], wrong: int) -> str:

@@ -60,7 +60,7 @@ def test_an_answer_that_could_not_be_read_is_red_though_there_is_no_result(reaso
     failed = step(Outcome.FAILED, reason=reason, message="the answer breaks its schema", run_log_id=7)
     assert verdicts(failed) == {SCHEMA: ERROR}
     (found,) = evaluations(FINANCE, CELL, failed, CheckLimits())
-    assert (found.description, found.metadata["run log"].value) == ("the answer breaks its schema", 7)
+    assert (found.description, found.metadata["run log"].value) == ("the answer breaks its schema", "7")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,9 @@ def test_the_figures_to_look_at_are_listed_with_their_place_and_the_nearest():
         FINANCE, CELL, step(checks={"reading": STRICT, "numbers": numbers(8, 1)}), CheckLimits()
     )
     grounded = found[1]
-    assert grounded.description == "1 of 8 figures neither stand in the prompt nor follow from it"
+    assert grounded.description == (
+        "1 of 8 figures neither stand in the prompt nor follow from it: 98 (insights.0.body, nearest 89)"
+    )
     assert "| 98 | insights.0.body | 89 |" in grounded.metadata["figures not grounded"].value
 
 
@@ -105,7 +107,7 @@ def test_an_answer_that_was_asked_for_again_says_why_and_where_the_first_is():
     again = {"how": "strict", "mended": [], "asked_again": {"reason": "schema", "run_log_id": 41}}
     (found,) = evaluations(FINANCE, CELL, step(checks={"reading": again, "numbers": None}), CheckLimits())
     assert found.metadata["asked again because"].value == "schema"
-    assert found.metadata["run log of the first call"].value == 41
+    assert found.metadata["run log of the first call"].value == "41"
 
 
 def test_a_reused_answer_has_the_checks_of_when_it_was_new_and_one_of_before_has_none():
