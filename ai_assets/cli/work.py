@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, ExecuteInProcessResult, JobDefinition
 
     from ai_assets.chains.worker_values import WorkerSummary
+
+SIGNAL_S = 0.2
+"""How long a signal may wait before it is heard."""
 
 
 @click.command()
@@ -89,7 +92,11 @@ def _one_run(
 
     # in a thread: in the main one Dagster would take the signals for itself, and make failures of them
     with ThreadPoolExecutor(1, thread_name_prefix="stretch") as pool:
-        result = pool.submit(run).result()
+        running = pool.submit(run)
+        while not running.done():
+            # not for good: a signal that the system gave to another thread waits until this one wakes
+            wait([running], timeout=SIGNAL_S)
+        result = running.result()
     if summaries:
         return summaries[-1]
     raise _failure(result)
