@@ -25,7 +25,7 @@ from ai_assets.guard.admission import Admission, Call, Guard, GuardRefusalError,
 from ai_assets.guard.ending import Answer, Ending
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.settings import Settings
-from ai_assets.store.engine import make_engine
+from ai_assets.store.engine import autocommitting, make_engine
 from ai_assets.store.run_log import CallRecord
 
 PROMPT = "{" + "营收" * 1000 + "}"
@@ -111,7 +111,7 @@ class Worker:
 
     def _settle(self, guard: Guard, call: Call, admission: Admission, tokens: int) -> None:
         """As a step ends: cache, run log and guard in one statement."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommitting(self._engine) as connection:
             record = CallRecord("success", response_text=json.dumps(RESULT), tokens_used=tokens)
             guard.end(
                 connection,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ai_assets.errors import DatabaseUnavailableError
 from ai_assets.guard.ending import Settlement
 from ai_assets.store import cache, run_log
-from ai_assets.store.engine import reachable
+from ai_assets.store.engine import autocommitting, reachable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -81,7 +81,7 @@ def write_ending(
 def _transaction(engine: Engine, ending: Ending, also: object) -> Iterator[Connection]:
     """One that is committed at its end; where the one statement is all, that statement is its own."""
     if also is None and ending.answer is not None:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommitting(engine) as connection:
             yield connection
         return
     # a failure may open breakers: which ones must be known though the answer to the commit is lost

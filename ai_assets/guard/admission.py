@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, text
 from ai_assets.errors import AiAssetsError, TransientError
 from ai_assets.guard.ending import Ending, Settlement, end_call
 from ai_assets.guard.limits import GuardLimits
-from ai_assets.store.engine import reachable
+from ai_assets.store.engine import autocommitting, reachable
 
 _ADMIT = text(
     """
@@ -186,7 +186,7 @@ class Guard:
                 "limits": self._limits(call),
                 "ticket": ticket,
             }
-            with reachable("a place for a retry"), self._autocommit() as connection:
+            with reachable("a place for a retry"), autocommitting(self._engine) as connection:
                 row = connection.execute(_TAKE_PLACE, asked).mappings().one()
             ticket = row["ticket"]
             if row["wait_s"] == 0:
@@ -223,15 +223,11 @@ class Guard:
             "lease_s": call.lease_s,
             "limits": self._limits(call),
         }
-        with reachable("asking the guard"), self._autocommit() as connection:
+        with reachable("asking the guard"), autocommitting(self._engine) as connection:
             return dict(connection.execute(_ADMIT, parameters).mappings().one())
 
     def _limits(self, call: Call) -> str:
         return json.dumps({**self.limits.as_json(), "cache_type": call.cache_type})
-
-    def _autocommit(self) -> Connection:
-        # one statement, one transaction, one round trip
-        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def _leave(self, call: Call, waiting: _Waiting) -> None:
         if waiting.run_log_id is None and waiting.ticket is None:
@@ -242,7 +238,7 @@ class Guard:
             "turn": waiting.turn_at,
             "ticket": waiting.ticket,
         }
-        with reachable("giving a turn back"), self._autocommit() as connection:
+        with reachable("giving a turn back"), autocommitting(self._engine) as connection:
             connection.execute(_LEAVE, parameters)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -101,6 +101,27 @@ def _postgres_url(url: str) -> URL:
             "special characters of the password written as %XX"
         )
     return parsed
+
+
+@contextmanager
+def autocommitting(engine: Engine) -> Iterator[Connection]:
+    """A connection on which each statement is a transaction of its own.
+
+    SQLAlchemy's isolation level AUTOCOMMIT asks the server once more each time a connection is given back, and where
+    that fails the pool loses its place for good.
+    """
+    with engine.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            try:
+                # at the driver alone: costs no round trip
+                driver.autocommit = False
+            except psycopg2.Error:
+                # it is gone; and one that could not be set back must serve no transaction
+                connection.invalidate()
 
 
 class Statements:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
 from ai_assets.store.databases import ensure_database
 from ai_assets.store.embedded import with_database
-from ai_assets.store.engine import Statements, first_line, make_engine, reachable
+from ai_assets.store.engine import Statements, autocommitting, first_line, make_engine, reachable
 
 NOBODY = "postgresql+psycopg2://user:secret@127.0.0.1:1/db"
 
@@ -104,6 +104,45 @@ def test_a_connection_that_was_ended_while_it_lay_idle_is_replaced_before_it_is_
         connection.execute(text("select pg_terminate_backend(:pid, 10000)"), {"pid": first})
     other.dispose()
     assert backend() != first
+
+
+def test_each_statement_of_an_autocommitting_connection_is_kept_and_the_next_user_has_transactions(
+    database_url,
+):
+    engine = make_engine(database_url, pool_size=1)
+    with autocommitting(engine) as connection:
+        pid = connection.execute(text("select pg_backend_pid()")).scalar_one()
+        connection.execute(text("create table kept (n int)"))
+        connection.execute(text("insert into kept values (1)"))
+        connection.rollback()
+    with engine.connect() as connection:
+        assert connection.execute(text("select pg_backend_pid()")).scalar_one() == pid
+        assert connection.execute(text("select count(*) from kept")).scalar_one() == 1
+        connection.execute(text("insert into kept values (2)"))
+        connection.rollback()
+        assert connection.execute(text("select count(*) from kept")).scalar_one() == 1
+    engine.dispose()
+
+
+def test_an_autocommitting_connection_that_is_ended_leaves_its_place_in_the_pool(database_url):
+    engine = make_engine(database_url, pool_size=1)
+    other = make_engine(database_url)
+
+    def ended() -> None:
+        with reachable("ending"), autocommitting(engine) as connection:
+            pid = connection.execute(text("select pg_backend_pid()")).scalar_one()
+            with other.connect() as ender:
+                ender.execute(text("select pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+            connection.execute(text("select 1"))
+
+    for _ in range(4):
+        with pytest.raises(DatabaseUnavailableError):
+            ended()
+    assert engine.pool.checkedout() == 0
+    with engine.connect() as connection:
+        assert connection.execute(text("select 1")).scalar_one() == 1
+    engine.dispose()
+    other.dispose()
 
 
 def test_a_pool_that_is_used_up_is_database_unavailable(database_url):
