@@ -14,7 +14,7 @@ from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.member_source import Given
 from ai_assets.chains.steady import build_steady
 from ai_assets.store import cache
-from ai_assets.store.engine import reachable
+from ai_assets.store.engine import autocommitting, reachable
 from ai_assets.warehouse.member_data import MemberData
 from ai_assets.warehouse.sites import Batch, as_of_and_batch, find_site, newest_batch
 from ai_assets.warehouse.snapshot import snapshot
@@ -106,8 +106,5 @@ class MemberReads:
     @contextmanager
     def _connect_now(self, what: str) -> Iterator[Connection]:
         # reads only: a transaction would cost two round trips more
-        with (
-            reachable(what),
-            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-        ):
+        with reachable(what), autocommitting(self._engine) as connection:
             yield connection

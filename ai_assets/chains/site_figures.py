@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_assets.chains.steady import build_steady
 from ai_assets.errors import AiAssetsError
-from ai_assets.store.engine import reachable
+from ai_assets.store.engine import autocommitting, reachable
 
 if TYPE_CHECKING:
     from ai_assets.apps.base import App, Prompt, Subject
@@ -78,8 +78,5 @@ class SiteFigures:
     def _newest(self, site_id: int) -> Batch | None:
         from ai_assets.warehouse.sites import newest_batch
 
-        with (
-            reachable("reading the newest batch"),
-            self._runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-        ):
+        with reachable("reading the newest batch"), autocommitting(self._runtime.engine) as connection:
             return newest_batch(connection, site_id)
