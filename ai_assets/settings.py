@@ -382,5 +382,8 @@ def load_settings() -> Settings:
 
 
 def _one_line(error: ValidationError) -> str:
-    faults = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+    faults = [
+        f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()
+    ]
     return "wrong settings: " + "; ".join(faults)

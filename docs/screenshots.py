@@ -49,7 +49,7 @@ class Demo:
         area, window = cell.split("|")
         params = {
             "selector": {
-                "repositoryLocationName": self.location(),
+                "repositoryLocationName": self._location(),
                 "repositoryName": "__repository__",
                 "pipelineName": "site_insights",
             },
@@ -92,8 +92,7 @@ class Demo:
             raise SystemExit(f"Dagster refused: {answer['errors'][0]['message']}")
         return dict(answer["data"])
 
-    def location(self) -> str:
-        """The name of the demo's code location."""
+    def _location(self) -> str:
         found = self._graphql("{ workspaceOrError { ... on Workspace { locationEntries { name } } } }")
         return str(found["workspaceOrError"]["locationEntries"][0]["name"])
 
@@ -162,8 +161,8 @@ def main() -> None:
     check("reply_matches_schema", "check-unreadable")
     camera.take(f"{asset}?view=partitions&partition={quote(UNREADABLE)}", "partitions")
     camera.take(f"{asset}?view=partitions&partition={quote(GREEN)}", "metadata", (1500, 2600))
-    groups = ",".join(f"{demo.location()}:__repository__:{group}" for group in GROUPS)
-    camera.take(f"{demo.ui}/asset-groups?expanded={quote(groups)}", "asset-graph", (1900, 1000))
+    groups = ",".join(f"global@global:{group}" for group in GROUPS)
+    camera.take(f"{demo.ui}/asset-groups?expanded={quote(groups)}", "asset-graph", (2300, 1300))
     camera.take(f"{demo.ui}/runs", "runs")
     for cell in (AMBER, RED, UNREADABLE):
         demo.make(cell, forced=True)
