@@ -15,7 +15,9 @@ from typing import Final
 from ai_assets.trust.facts import NONE, Fact, Facts
 
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
-_RATES: Final = ("每", "人均", "日均", "平均", "中位")
+SELECTED: Final = ("最好的日子", "最差的日子")
+"""Entries that were chosen for their size: of them no share, count or usual day can be made."""
+_RATES: Final = ("每", "均", "中位")
 
 
 def derive(facts: Facts) -> None:
@@ -40,12 +42,12 @@ def derive(facts: Facts) -> None:
     for row in by_row.values():
         made += _of_row(row)
     for fact in facts.listed:
-        if days.get(fact.period) and fact.kind in _ADDS and fact.aspect == "level" and not _is_rate(fact):
+        if days.get(fact.period) and fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
             made.append(fact.like(fact.value / days[fact.period], aspect="average"))
         if fact.measures == frozenset({"优惠率"}) and fact.aspect == "level":
             made.append(fact.like(100 - fact.value, kind="discount"))
     for rows in tables.values():
-        if len(rows) > 1 and not _is_rate(rows[0]):
+        if len(rows) > 1 and not is_rate(rows[0]):
             made += _of_table(rows)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]
@@ -58,8 +60,8 @@ def _named_average(fact: Fact) -> Fact:
     return fact
 
 
-def _is_rate(fact: Fact) -> bool:
-    return any(name.startswith(_RATES) for name in fact.measures)
+def is_rate(fact: Fact) -> bool:
+    return any(word in name for name in fact.measures for word in _RATES)
 
 
 def _of_row(row: dict[str, Fact]) -> Iterator[Fact]:
@@ -88,7 +90,7 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
     values = [row.value for row in rows]
     total = sum(values)
     whole = first.like(first.value, entities=NONE, path=f"{first.group}: 合计")
-    if first.kind in _ADDS:
+    if first.kind in _ADDS and not any(name.startswith("n:") for name in first.entities):
         yield whole.like(total, aspect="total")
         yield whole.like(total / len(rows), aspect="average", path=f"{first.group}: 平均")
         yield whole.like(max(values) - min(values), aspect="gap", path=f"{first.group}: 最大与最小之差")
@@ -96,6 +98,8 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
             yield whole.like(
                 max(values) / min(values), kind="ratio", aspect="gap", path=f"{first.group}: 最大与最小之比"
             )
+        if first.group in SELECTED:
+            return
         if total > 0:
             for row in rows:
                 yield row.like(row.value * 100 / total, kind="percent", aspect="share")
@@ -109,6 +113,8 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
                         path=f"{first.group}: 前{top}项占比",
                     )
                     yield whole.like(sum(ranked[:top]), aspect="total", path=f"{first.group}: 前{top}项合计")
+    if first.group in SELECTED:
+        return
     by_weekday: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for entity in row.entities:
@@ -140,6 +146,8 @@ def _counts(facts: Facts) -> Iterator[Fact]:
     """How many entries a table has, how many rise and fall, how many days are above the average or empty."""
     tables: dict[tuple[str, frozenset[str], str, str], list[Fact]] = defaultdict(list)
     for fact in facts.listed:
+        if fact.group in SELECTED:
+            continue
         if fact.group and fact.entities and fact.aspect in ("level", "change"):
             tables[fact.group, fact.measures, fact.period, fact.aspect + fact.kind].append(fact)
         elif fact.group == "费用构成" and fact.aspect == "change":

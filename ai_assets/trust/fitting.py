@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from ai_assets.trust import words
+from ai_assets.trust.derived import SELECTED, is_rate
 from ai_assets.trust.facts import NONE, Fact
 from ai_assets.trust.lookup import indexes
 from ai_assets.trust.telling import _BEFORE, Telling
@@ -28,6 +29,15 @@ _SCOPE_180: Final = re.compile(
 )
 _TOP: Final = re.compile(
     r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]"
+)
+_CHOSEN: Final = re.compile(r"最[好差高低佳弱旺淡]|前[三两二23]|三天|三日|后三|[头末]三")
+_LEVELS: Final = frozenset({"level", "average", "total", "share"})
+_IS: Final = re.compile(r"[为是达到至]")
+_LEVEL_WORDS: Final = re.compile(
+    r"(?:总?[额量数]|[的为是有共约近超过达到计仅只就：:（(\s]|合计|录得|实现|做到|完成|停在|落在|总计|一共|本期|目前|大概|大约)*"
+)
+_PER_ONE: Final = re.compile(
+    r"日均|天均|平均每[天日次单笔]|平均一天|均摊|平摊|每[次单笔](?!时长|净收入)[^，。；]{0,4}$"
 )
 _GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
 
@@ -61,6 +71,8 @@ class Fitting(Telling):
             if fact.aspect == "change":
                 return (fact.value > 0) == (self.direction > 0) or fact.value == 0
             # 比大厅A区少4566元: which of the two is meant is not told apart here
+            if self.is_chained and _IS.search(self.before) and fact.aspect in _LEVELS:
+                return True
             return fact.aspect in ("compared", "gap", "span") or (
                 fact.aspect == "times" and self.figure.kind == "ratio"
             )
@@ -71,15 +83,19 @@ class Fitting(Telling):
                 words.COMPARED.search(self.clause_before[-24:])
                 or words.COMPARED.search(self.after[:6])
                 or re.search(r"幅|零增长|持平", self.before)
+                or self._may_tell_a_change(fact)
             ) and (fact.value >= 0 or not written.signed)
         if change and fact.aspect == "gap":
             return bool(_GAP_WORDS.search(self.clause))
         if fact.aspect in ("times", "inverse"):
             return self.figure.kind == "ratio" or bool(
-                _BEFORE.search(self.before) or re.search(r"相当于|只有|仅", self.before)
+                _BEFORE.search(self.said.text, self.sentence_start, self.figure.start)
+                or re.search(r"相当于|只有|仅|[折合]算?", self.before)
             )
         if fact.aspect == "level" and fact.value < 0 and not written.signed:
             return bool(re.search(r"负|亏|倒|冲|退|抵", self.clause))
+        if fact.aspect in ("level", "total") and not is_rate(fact) and self._told_per_one():
+            return False
         if fact.aspect == "average":
             return bool(words.AVERAGE.search(self.clause) or words.AVERAGE.search(self.sentence))
         if fact.aspect == "share" and self.figure.kind == "percent":
@@ -93,6 +109,24 @@ class Fitting(Telling):
                 )
             )
         return True
+
+    def _told_per_one(self) -> bool:
+        """日均, 每次: one of many, and not all of them."""
+        return bool(_PER_ONE.search(self.before))
+
+    def _may_tell_a_change(self, fact: Fact) -> bool:
+        """Whether a verb that is not known may be one of change: 净收入放量8.9%, and not 净收入为8.9%.
+
+        The figure is its own measure's change to the digit; what the verb's direction is cannot be told.
+        """
+        if not fact.measures & self.measures:
+            return False
+        if fact.kind in ("percent", "points"):
+            return not words.SHARE.search(self.clause_before)
+        mentions = self.measure_mentions
+        return bool(mentions) and not _LEVEL_WORDS.fullmatch(
+            self.said.text[mentions[-1].end : self.figure.start]
+        )
 
     def _arrived(self, fact: Fact) -> bool:
         """降至X: whether what the fact is a level of did fall."""
@@ -114,7 +148,7 @@ class Fitting(Telling):
         if not measures:
             return True
         if not fact.measures:
-            return fact.aspect in ("text", "counted") and not own
+            return fact.aspect == "counted" or (fact.aspect == "text" and not own)
         if fact.measures & measures:
             return True
         # the sentence before may be about something else than a text's own words
@@ -133,6 +167,8 @@ class Fitting(Telling):
         if not about:
             if fact.path.endswith(("项合计", "项占比")) and not _TOP.search(self.sentence):
                 return False
+            if fact.group in SELECTED and not _CHOSEN.search(self.sentence):
+                return False
             if fact.aspect == "text" or not wanted:
                 return True
             if fact.aspect == "average" and words.AVERAGE.search(self.before):
@@ -149,7 +185,7 @@ class Fitting(Telling):
         ):
             return True
         if wanted and self._binding(wanted, fact):
-            return bool(about & wanted)
+            return bool(about & wanted) and self._whole_of(wanted, about)
         if wanted & about:
             return True
         if not wanted and any(part in self.clause_before for part in fact.group.split(".") if len(part) > 3):
@@ -161,8 +197,20 @@ class Fitting(Telling):
             )
         return bool(about & self.all_entities)
 
+    def _whole_of(self, wanted: frozenset[str], about: frozenset[str]) -> bool:
+        """周末 and 工作日 are all of their days, unless one of them is picked out."""
+        weekdays = {name for name in about if name.startswith("w:")}
+        several = {name for name in wanted if name.startswith("w:")}
+        if not weekdays or len(several) < 2 or about & wanted - several:
+            return True
+        if any(len(one.named) > 1 for one in self.entity_mentions):
+            return weekdays == several or bool(words.SUPERLATIVE.search(self.clause))
+        return True
+
     def _count_fits(self, fact: Fact) -> bool:
         """有5个区域下降: how many fall, and not how many rise."""
+        if any(name.startswith("m:") for name in self.entities) and not fact.entities:
+            return False
         near = self.before[-10:] + self.after[:14]
         if re.match(r"[^，。；]{0,6}?(?:中|里)", self.after):
             return fact.scope == 0

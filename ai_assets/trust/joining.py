@@ -32,6 +32,8 @@ class Joining(Fitting):
                     continue
                 if measures and not fact.measures & measures:
                     continue
+                if len(fact.entities) > 1 and not self._is_named(fact):
+                    continue
                 whole = not fact.entities and fact.aspect != "share"
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                     levels.setdefault(
@@ -59,6 +61,11 @@ class Joining(Fitting):
                         and one.group == other.group
                     ):
                         yield from of_two_measures(one, other)
+
+    def _is_named(self, fact: Fact) -> bool:
+        """Whether a day is named by its date: 周末 names no single day."""
+        days = {name for name in fact.entities if name.startswith("d:")}
+        return not days or bool(days & self.sentence_entities)
 
     def _speaks_of_the_whole(self, fact: Fact) -> bool:
         if fact.aspect == "average":

@@ -24,6 +24,9 @@ from ai_assets.trust.passage import Passage
 
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
+_TALLY_BEFORE: Final = re.compile(
+    r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
+)
 
 
 @dataclass
@@ -52,6 +55,7 @@ class Judge:
                 verdict is UNGROUNDED
                 and figure.kind == "count"
                 and not _TALLY.match(self.said.text, figure.end)
+                and not _TALLY_BEFORE.search(near.before)
             ):
                 return NO_CLAIM
         return verdict
@@ -105,17 +109,19 @@ class Judge:
         if said is None:
             return True
         wanted = {f"d:{day}" for day in fitting}
-        series = [
-            fact
-            for fact in self.facts.listed
-            if fact.aspect == "level"
-            and fact.measures & measures
-            and any(e.startswith("d:") for e in fact.entities)
-            and fact.group in ("每日走势", "每周走势")
-        ]
-        if not series:
+        highest = said[1] in ("最高", "峰值", "最好", "最多", "最佳")
+        # of a long window the prompt has the weeks, and of the days only the best and the worst
+        for group in ("每日走势", "最好的日子" if highest else "最差的日子"):
+            series = [
+                fact
+                for fact in self.facts.listed
+                if fact.aspect == "level" and fact.measures & measures and fact.group == group
+            ]
+            if series:
+                break
+        else:
             return True
-        best = max if said[1] in ("最高", "峰值", "最好", "最多", "最佳") else min
+        best = max if highest else min
         chosen = best(series, key=lambda fact: fact.value)
         return bool(chosen.entities & wanted)
 

@@ -26,6 +26,9 @@ _PER: Final = re.compile(r"每|人均|平均|营业日均")
 _EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次趟回]")
 _INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
 _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
+_IS_OF: Final = re.compile(r"(?:[为是到]|相当于|等于)(?:全部|总|其|全店|整个|所有)?$")
+_SAME_DAY: Final = re.compile(r"\s?[（(，,是为]?\s?")
+_DATE_AND_SIGN: Final = 16
 _BREAK: Final = re.compile(r"[和与及、/，。；]")
 
 
@@ -168,7 +171,16 @@ class Near:
         return group
 
     def _is_whole(self, one: Mention) -> bool:
-        return bool(_WHOLE.search(self.said.text[max(0, one.start - 6) : one.start]))
+        """占订单的26%, 为费用合计的26%."""
+        ahead = self.said.text[max(0, one.start - 6) : one.start]
+        return bool(
+            _WHOLE.search(ahead)
+            or (
+                self.figure.kind == "percent"
+                and _IS_OF.search(ahead)
+                and self.said.text.startswith("的", one.end)
+            )
+        )
 
     @cached_property
     def _known_measures(self) -> frozenset[str]:
@@ -192,7 +204,9 @@ class Near:
         said = self.said
         own = said.named(ENTITY, self.clause_start, self.figure.start)
         order = [
-            one for one in said.named(ENTITY, self.sentence_start, self.figure.start) if "last" in one.named
+            one
+            for one in said.named(ENTITY, self.sentence_start, self.figure.start)
+            if self._is_last_order(one)
         ]
         if own and order:
             return [*order[-1:], *self._with_dates(said.group(own))]
@@ -206,11 +220,19 @@ class Near:
             return after[:1]
         before = said.named(ENTITY, self.sentence_start, self.figure.start)
         # 最近一单在6月4日，斯诺克区，实付…: the order, and not the area
-        order = [one for one in before if "last" in one.named]
+        order = [one for one in before if self._is_last_order(one)]
         return order[-1:] or self._with_dates(said.group(before))
 
     def _with_dates(self, found: list[Mention]) -> list[Mention]:
-        """6月13日（周六） is one day: the date is enough."""
+        """6月13日（周六）, 6月13日是周六 are one day: the date is enough."""
+        if len(found) == 1 and any(name.startswith("w:") for name in found[0].named):
+            ahead = self.said.named(ENTITY, max(0, found[0].start - _DATE_AND_SIGN), found[0].start)
+            if (
+                ahead
+                and any(name.startswith("D:") for name in ahead[-1].named)
+                and _SAME_DAY.fullmatch(self.said.text[ahead[-1].end : found[0].start])
+            ):
+                return ahead[-1:]
         dates = [one for one in found if any(name.startswith("D:") for name in one.named)]
         return (
             dates
@@ -218,6 +240,12 @@ class Near:
             and len(dates) < len(found)
             and all(any(name.startswith(("D:", "w:")) for name in one.named) for one in found)
             else found
+        )
+
+    def _is_last_order(self, one: Mention) -> bool:
+        """最近一单, or the day of it."""
+        return "last" in one.named or any(
+            name.startswith("D:") and "last" in entities_named(self.facts, name) for name in one.named
         )
 
     @cached_property

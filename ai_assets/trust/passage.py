@@ -89,6 +89,12 @@ class Passage:
         place = bisect_left(self._figure_starts, at)
         return self._figure_starts[place] if place < len(self._figure_starts) else None
 
+    def claims_beside(self, figure: Written) -> list[Written]:
+        """The claims right before and right after one."""
+        after = bisect_left(self._claim_starts, figure.end)
+        before = bisect_right(self._claim_ends, figure.start) - 1
+        return [self._claims[place] for place in (before, after) if 0 <= place < len(self._claims)]
+
     def claims_between(self, start: int, end: int) -> int:
         """How many claims lie between two places."""
         return bisect_right(self._claim_ends, end) - bisect_left(self._claim_starts, start)

@@ -97,7 +97,10 @@ class _Reader:
     def _entities_of(self, path: tuple[str, ...], value: Mapping[str, Any]) -> frozenset[str]:
         """Whom or when an item of a list is about."""
         if not path or not path[-1].isdigit():
-            return frozenset({"last"}) if path and path[-1] == "最近一单" else NONE
+            if not path or path[-1] != "最近一单":
+                return NONE
+            self.facts.last_day = str(value.get("日期") or "")
+            return frozenset({"last"})
         if isinstance(area := value.get("区域"), str):
             self.facts.names.setdefault(f"a:{area}", area)
             return frozenset({f"a:{area}"})
