@@ -62,7 +62,22 @@ _UNITS: Final[dict[str, tuple[str, int]]] = {
     "号": ("id", 1),
     "岁": ("years", 1),
 }
-_UNIT = "|".join(sorted(_UNITS, key=len, reverse=True))
+_NO_UNIT_BEFORE: Final = {
+    "回": "升落调撤暖到至吐归",
+    "分": "别布区成享",
+    "单": "价均日笔",
+    "次": "均",
+    "人": "均",
+    "位": "于居列",
+    "周": "一二三四五六末",
+    "日": "均",
+    "个": "别",
+}
+"""Letters after a unit that make another word of it: 45.86万回升."""
+_UNIT = "|".join(
+    unit + (f"(?![{_NO_UNIT_BEFORE[unit]}])" if unit in _NO_UNIT_BEFORE else "")
+    for unit in sorted(_UNITS, key=len, reverse=True)
+)
 _SCALES: Final = {
     "万亿": 10**12,
     "千万": 10**7,
@@ -87,7 +102,7 @@ _FORM = re.compile(
     r"|(?P<oclock>(?P<h2>[01]?\d|2[0-4]|[一二两三四五六七八九十]{1,3})(?:点钟|点(?![零一二三四五六七八九\d]{1,3}(?:[%个元万倍折成单人次天位笔]|小时|分钟))|时(?=\d{1,2}分))(?P<min2>半|整|一刻|三刻|\d{1,2}分?|[一二三四五六七八九十]{1,3}分)?)"
     rf"|(?P<fraction>(?P<below>{_N})分之(?P<above>{_N})(?:点[零一二三四五六七八九]+)?)"
     r"|(?P<half>一半|半数|过半)(?!天|小时|个)"
-    rf"|(?P<ordinal>(?:第|[Tt][Oo][Pp]\s?|(?<![此之先以目从早])前)(?P<rank>{_N})(?P<rankunit>{_UNIT}|大|名)?)"
+    rf"|(?P<ordinal>(?:第|[Tt][Oo][Pp]\s?|(?<![此之先以目从早当眼])前)(?P<rank>{_N})(?P<rankunit>{_UNIT}|大|名)?)"
     r"|(?P<double>翻倍|翻了?一?番|翻了一倍)"
     rf"|(?P<hm>(?P<hours>{_N})个?(?:小时|钟头)零?(?P<minutes>{_N})(?:分钟|分))"
     r"|(?P<halves>半(?:个小时|小时|个钟头|天|个月|年|个季度))"
@@ -492,9 +507,9 @@ def _ranged(
     if more in ("多", "余", "几"):
         low, high = size, size + max(float(step) if step > 1 else 0.0, around)
     elif _OVER.search(before) or _AFTER_OVER.match(text, end):
-        low, high = size - hair, size + max(around, size * 0.12)
+        low, high = size - (half if zeros == 0 else hair), size + max(around, size * 0.12)
     elif _UNDER.search(before) or _NEAR.search(before) or _AFTER_UNDER.match(text, end):
-        low, high = size - max(around, size * 0.12), size + hair
+        low, high = size - max(around, size * 0.12), size + (half if zeros == 0 and step <= 1 else hair)
         if kind == "days" and _NEAR.search(before):
             # 近三个月, 近180天: a span by its name
             low, high = size * 0.96, size * 1.04

@@ -127,7 +127,7 @@ class Near:
                         for one in self._known(self.sentence_start, group[0].start)
                         if one.end <= group[0].start
                     ]
-                    shared = [*told[-1:], *group]
+                    shared = [*self._subject(told)[-1:], *group]
                 assigned = self._assigned(shared)
                 named = frozenset().union(*(self._fitting(one.named) for one in assigned))
                 if not own and words.TOTAL.search(self.before) and all(_PER.match(name) for name in named):
@@ -166,6 +166,9 @@ class Near:
         if self._is_whole(last):
             return [other, last] if len(between) < 40 else group
         word = self.said.text[last.start : last.end]
+        if between in ("", "的") and all(_PER.match(name) for name in other.named):
+            # 平均每笔充值金额 is one thing
+            return [other]
         if word in words.GENERIC and len(between) <= 3 and not _BREAK.search(between):
             return [other]
         return group

@@ -16,19 +16,19 @@ from ai_assets.trust.topics import ENTITY
 
 _SPAN: Final = r"(?:统计|可比|比较|环比|同比)?(?:周期|期间|时期|阶段|窗口期?|时段|轮|区间|季度|期|周|月)"
 _REFERENCE: Final = (
-    rf"(?:上|前|此前|之前|先前|早前|往前推?的?)(?:一|一个|个|1个)?(?:完整|同等|等长|可比)?{_SPAN}(?!中|后|末|均|下旬|至|到)"
+    rf"(?:上|前|此前|之前|先前|早前|往前推?的?)(?:一|一个|个|1个)?(?:完整|同等|等长|同长|可比|对应|相邻)?的?{_SPAN}(?!中|后|末|均|下旬|至|到)"
     r"|(?:前|上|之前|此前|往前推?)(?:的|个)?(?:同样|同等|相同|等长|一段|段|对应|三个月|30天|30日)[^，。；\d]{0,2}(?:天数|时间|日子|长度|长的时间|时段|期间)?"
 )
 """The comparison by its build: which step back, and of what span."""
 _EARLIER: Final = (
-    r"(?:去年|上年)(?:同期)?|同期|(?:对比|比较|参照|对照|基准|环比|同比)(?:基)?(?:期|窗口|周期|值|线|时段|区间)|往期|基期|前期|前值|旧值|基数|"
-    r"此前|原来|原先|原本|原有|本来|先前|早先|起初|当初|之前|以往|从前|曾(?:经|有|达|为|是)|过去(?=是|为|有(?!\d+天)|的)|起点|起步|前30天|"
+    r"(?:去年|上年)(?:同期)?|同期|(?:对比|比较|参照|参考|对照|基准|环比|同比)(?:基)?(?:期|窗口|周期|值|线|时段|区间)|往期|基期|前期|前值|旧值|基数|"
+    r"此前|原来|原先|原[本有为是达]|本来|先前|早先|起初|当初|之前|以往|从前|曾(?:经|有|达|为|是)|过去(?=是|为|有(?!\d+天)|的)|起点|起步|前30天|"
     r"上上月|上上周|前月|上个?月|上个?周|上一?季度|前三个月|之前三个月|前段时间"
 )
 _BEFORE_WORD: Final = rf"(?:{_REFERENCE}|{_EARLIER})"
 _BEFORE: Final = re.compile(_BEFORE_WORD)
 _BEFORE_BEHIND: Final = re.compile(
-    rf"\s?[（(]\s?(?:{_BEFORE_WORD})\s?[）)]|\s?(?:是|为|即)(?:{_BEFORE_WORD})|\s?(?:的(?:水平|位置|高度|规模))?(?:作?为|是)?(?:起点|起步|出发|基数|打底)"
+    rf"\s?[（(]\s?(?:{_BEFORE_WORD})\s?[）)]|\s?(?:是|为|即)(?:{_BEFORE_WORD})|\s?(?:的(?:水平|位置|高度|规模))?(?:作?为|是|的)?(?:起点|起步|出发|基数|基础|打底)"
 )
 _BOTH_PERIODS: Final = re.compile(r"两期|两个(?:周期|窗口|阶段|时段)|前后(?:对比|对照|相比)|[相两]互?对照")
 """Words that name both periods, and not in which order."""
@@ -44,7 +44,7 @@ _BEFORE_CLOSE: Final = re.compile(
     rf"(?:{_BEFORE_WORD})(?:同期|同样天数|平均|均值)?[^，。；\d]{{0,9}}(?:为|是|的|仅|只|只有|有|约|达|水平)?[（(:\s]*(?:约|近|超过|仅|有|的|为|是|:|\s)*$"
 )
 _ARRIVES: Final = re.compile(
-    r"(?:变|转|改|换|升|降|涨|跌|走|来|滑|落|掉|回|拉|攀|爬|缩|扩|增|减|提|压|移|探)[^，。；\d]{0,3}(?:至|到|为|成)|^\s?(?:变|→|->)"
+    r"(?:变|转|改|换|升|降|涨|跌|走|来|滑|落|掉|回|拉|攀|爬|缩|扩|增|减|提|压|移|探|退|跳|抬|行|高|低)[^，。；\d]{0,3}(?:至|到|为|成)|^\s?(?:变|→|->)"
 )
 _FROM: Final = re.compile(r"(?:由|从|自)[^，。；由从自]{0,12}$")
 _FROM_AFTER: Final = re.compile(r"[^，。；]{0,6}?(?:降|升|增|减|提|回|涨|跌|滑|变|扩|缩|走|到|至|拉|攀|收)")
@@ -72,14 +72,14 @@ class Telling(Near):
             return "before"
         if (order := self._order_of_periods()) is not None:
             return order
-        if re.match(r"\s?(?:→|->|=>|➜)", self.after):
+        if re.match(r"\s?(?:[（(][^）)]{1,10}[）)])?\s?(?:→|->|=>|➜)", self.after):
             return "before"
         if re.search(r"(?:→|->|=>|➜)\s?$", text):
             return "now"
         if (
             re.search(r"对比(?:为|是)\s?$", text)
             or self._closes_with_before(text)
-            or (_FROM.search(text) and _FROM_AFTER.match(self.after))
+            or (_FROM.search(text) and (_FROM_AFTER.match(self.after) or self._next_arrives()))
         ):
             return "before"
         if _NOW.search(text):
@@ -129,6 +129,16 @@ class Telling(Near):
             return False
         rest = self.after[behind.end() :]
         return not (rest in ("", "的") and self._figure_follows())
+
+    def _next_arrives(self) -> bool:
+        """从611元，退到453元: whether the next figure is where this one went."""
+        return any(
+            other.start > self.figure.start
+            and other.kind == self.figure.kind
+            and _ARRIVES.search(self.said.text[self.figure.end : other.start][-_FARTHEST:]) is not None
+            and self.said.sentence_start(other.start) <= self.figure.start
+            for other in self.said.claims_beside(self.figure)
+        )
 
     def _figure_follows(self) -> bool:
         """Whether the text up to the next figure is all in this figure's clause."""
@@ -225,7 +235,7 @@ class Telling(Near):
         return (
             bool(
                 re.search(
-                    rf"(?:{words.UP.pattern}|{words.DOWN.pattern})[了]?(?:至|到|为|成)\s?(?:了|约|近|不到|不足|超过|仅)*(?:近?\d+天的?|本期的?|目前的?|现在的?|如今的?|眼下的?)?(?:约|近|不到|不足|超过|仅)*\s?$",
+                    rf"(?:{words.UP.pattern}|{words.DOWN.pattern})(?:[^，。；\d达额幅率量比]?(?:至|到)|了?[为成])\s?(?:了|约|近|不到|不足|超过|仅)*(?:近?\d+天的?|本期的?|目前的?|现在的?|如今的?|眼下的?)?(?:约|近|不到|不足|超过|仅)*\s?$",
                     self.before,
                 )
             )
