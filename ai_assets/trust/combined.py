@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
-from ai_assets.trust.facts import Fact
+from ai_assets.trust.facts import Fact, Facts
 
 MOST_JOINED: Final = 40
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
@@ -34,6 +34,30 @@ def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
     if parts[0].kind in _ADDS or parts[0].aspect == "share":
         yield joined.like(sum(values), aspect="total")
         yield joined.like(sum(values) / len(values), aspect="average")
+
+
+def of_span(
+    facts: Facts, measures: frozenset[str], first: frozenset[str], last: frozenset[str]
+) -> Iterator[Fact]:
+    """Total, average and share of the days from one to another, by the prompt's day to day figures."""
+    starts, ends = ([name for name in named if name.startswith("d:")] for named in (first, last))
+    if len(starts) != 1 or len(ends) != 1:
+        return
+    by_measure: dict[frozenset[str], list[Fact]] = {}
+    for fact in facts.listed:
+        if fact.group == "每日走势" and fact.aspect == "level" and (not measures or fact.measures & measures):
+            by_measure.setdefault(fact.measures, []).append(fact)
+    for rows in by_measure.values():
+        within = [row for row in rows if any(starts[0] <= name <= ends[0] for name in row.entities)]
+        if len(within) < 2:
+            continue
+        entities = frozenset().union(*(row.entities for row in within))
+        joined = within[0].like(within[0].value, entities=entities, path=f"{starts[0]}, {ends[0]}")
+        total = sum(row.value for row in within)
+        yield joined.like(total, aspect="total")
+        yield joined.like(total / len(within), aspect="average")
+        if whole := sum(row.value for row in rows):
+            yield joined.like(total * 100 / whole, kind="percent", aspect="share")
 
 
 def of_two_measures(one: Fact, other: Fact) -> Iterator[Fact]:

@@ -42,6 +42,9 @@ def derive(facts: Facts) -> None:
     for row in by_row.values():
         made += _of_row(row)
     for fact in facts.listed:
+        if fact.scope in (30, 180) and fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
+            if fact.period != "before" and not fact.entities:
+                made.append(fact.like(fact.value / fact.scope, aspect="average"))
         if days.get(fact.period) and fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
             made.append(fact.like(fact.value / days[fact.period], aspect="average"))
         if fact.measures == frozenset({"优惠率"}) and fact.aspect == "level":
@@ -49,6 +52,8 @@ def derive(facts: Facts) -> None:
     for rows in tables.values():
         if len(rows) > 1 and not is_rate(rows[0]):
             made += _of_table(rows)
+    made += _guests_per_order(facts)
+    made += _contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]
 
@@ -83,6 +88,34 @@ def _of_row(row: dict[str, Fact]) -> Iterator[Fact]:
         yield base.like(times, kind="ratio", aspect="times")
         if times:
             yield base.like(1 / times, kind="ratio", aspect="inverse")
+
+
+def _guests_per_order(facts: Facts) -> Iterator[Fact]:
+    """平均每单2.5人, of either period."""
+    for period in ("now", "before"):
+        told = {
+            name: fact
+            for fact in facts.listed
+            if fact.period == period and fact.aspect == "level" and not fact.entities
+            for name in fact.measures
+        }
+        guests, orders = told.get("客人数"), told.get("订单数")
+        if guests is not None and orders is not None and orders.value:
+            both = guests.measures | orders.measures | {"每单客人数"}
+            yield guests.like(guests.value / orders.value, measures=both, path="客人数/订单数")
+
+
+def _contributions(facts: Facts) -> Iterator[Fact]:
+    """台费的减少占费用合计降幅的52.8%: a part's change over that of the whole."""
+    tables: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts.listed:
+        if fact.group in ("费用构成", "区域净收入构成") and fact.aspect == "change" and fact.kind == "yuan":
+            tables[fact.group].append(fact)
+    for rows in tables.values():
+        whole = sum(row.value for row in rows)
+        if whole:
+            for row in rows:
+                yield row.like(row.value * 100 / whole, kind="percent", aspect="contribution")
 
 
 def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:

@@ -97,6 +97,7 @@ _FORM = re.compile(
     rf"|(?P<ym>(?P<y2>\d{{4}}|[零〇一二三四五六七八九]{{4}})(?:年(?P<m2>{_N})月份?|-(?P<m2b>0[1-9]|1[0-2])(?![\d-])))"
     rf"|(?P<md>(?P<m3>\d{{1,2}}|[一二三四五六七八九十]{{1,2}})月(?P<d3>\d{{1,2}}|[一二三四五六七八九十]{{1,3}})(?:[日号]|(?=\s?[-~至到]\s?\d{{1,2}}[日号])))"
     r"|(?P<slash>(?<![\d./-])(?:0?[1-9]|1[0-2])/(?:[12]\d|3[01]|0?[1-9])(?![\d/])|(?<![\d.-])(?:0[1-9]|1[0-2])-(?:[12]\d|3[01]|0[1-9])(?![\d\-点元天单次人个%时]))"
+    r"|(?P<days>(?<![\d./月-])(?P<from>[12]?\d|3[01])[日号]?(?=\s?[至到~-]\s?(?:[12]?\d|3[01])[日号](?!均|间)))"
     r"|(?P<month>(?P<m4>\d{1,2}|[一二三四五六七八九十]{1,2})月(?:份|初|中旬|上旬|下旬|底|末)?)"
     r"|(?P<clock>(?<![\d:])(?P<h1>[01]?\d|2[0-4]):(?P<min1>[0-5]\d)(?::[0-5]\d)?(?!\d))"
     r"|(?P<oclock>(?P<h2>[01]?\d|2[0-4]|[一二两三四五六七八九十]{1,3})(?:点钟|点(?![零一二三四五六七八九\d]{1,3}(?:[%个元万倍折成单人次天位笔]|小时|分钟))|时(?=\d{1,2}分))(?P<min2>半|整|一刻|三刻|\d{1,2}分?|[一二三四五六七八九十]{1,3}分)?)"
@@ -123,7 +124,7 @@ _AFTER_UNDER = re.compile(r"\s?(?:以下|以内|之内)")
 
 _NO_FIGURE = re.compile(
     r"[前上]一(?:个|段|轮|期|窗|周|月|天|日|季|阶|时|统|可)|以[^，。；\d]{1,14}[为作]\s?100%|上个?30天|上个?三十天|两次(?=之间|间隔|到店之间|消费之间|到店的间隔)|两期|第一时间|第一次|第一手|第一步|第二步|第三步|第[一二三四五](?=[，,、：:])|一方面|另一方面|二人世界|三五|一二三|"
-    r"(?:周末|周六日|周[一二三四五六日][和、与]周[一二三四五六日])(?:这)?两[天日]|双十一|双十二|六一|五一|十一(?=黄金|长假|假期)|九球|八球|中八|黑八|十佳|十分(?!钟)|百分百|一站式|一对一|"
+    r"(?:周末|周六日|周[一二三四五六日][和、与]周[一二三四五六日])(?:这)?两[天日]|最[好差高低旺淡忙强弱]的?[前后]?[两三四五2-5][天日]|双十一|双十二|六一|五一|十一(?=黄金|长假|假期)|九球|八球|中八|黑八|十佳|十分(?!钟)|百分百|一站式|一对一|"
     r"一次性|二次消费|二次到店|三缺一|四季|万一|千万|七夕|八折扣|二楼|一楼|三楼|24小时营业|7x24|O2O|[Aa]pp\d|"
     r"(?:一|1)[个位条类件份种些家张]|一天[到里]|一日游|百搭|第三方|第二(?:天|杯|局|场|轮)|双人|三方|五星"
 )
@@ -235,6 +236,8 @@ def _read(text: str, match: re.Match[str], month: int | None) -> Written | None:
     if group("slash"):
         left, right = re.split("[/-]", group("slash"))
         return _date(text, start, end, None, left, right)
+    if group("days"):
+        return _span_start(text, match, month)
     if group("month"):
         return _date(text, start, end, None, group("m4"), None)
     if group("clock"):
@@ -292,6 +295,16 @@ def _date(
         return None
     kind = "month" if d is None else "date"
     return Written(start, end, text[start:end], kind, Decimal(m if d is None else m * 100 + d), day=(y, m, d))
+
+
+def _span_start(text: str, match: re.Match[str], month: int | None) -> Written | None:
+    """8日至14日: the day that a span begins at; its month may be told before, or not at all."""
+    start, end = match.span()
+    day = int(match["from"])
+    behind = re.match(r"\s?[至到~-]\s?(\d{1,2})", text[end : end + 6])
+    if behind is None or not 1 <= day < int(behind[1]):
+        return None
+    return Written(start, end, text[start:end], "date", Decimal(day), day=(None, month, day))
 
 
 _PM = re.compile(r"(?:下午|傍晚|晚上|晚间|夜里|深夜|晚|夜间|午后)\s?$")
@@ -409,7 +422,7 @@ def _amount(text: str, match: re.Match[str], month: int | None) -> Written | Non
     if match["sign"] and match["sign"][0] == "-":
         value = -value
     signed = bool(match["sign"])
-    if unit == "日" and month is not None and 1 <= value <= 31 and not more and _is_day(text, start):
+    if unit == "日" and 1 <= value <= 31 and not more and not scale and _is_day(text, start, month):
         return Written(start, end, text[start:end], "date", value, day=(None, month, int(value)))
     if unit == "号" and month is not None and 1 <= value <= 31:
         return Written(start, end, text[start:end], "date", value, day=(None, month, int(value)))
@@ -431,7 +444,13 @@ def _amount(text: str, match: re.Match[str], month: int | None) -> Written | Non
     return _ranged(text, start, end, kind, value, step, zeros, more, signed=signed, raw_size=size * times)
 
 
-def _is_day(text: str, start: int) -> bool:
+_DAY_BEFORE: Final = re.compile(r"(?<![\d月])(?:[12]?\d|3[01])[日号]?\s?[至到~-]\s?$")
+
+
+def _is_day(text: str, start: int, month: int | None) -> bool:
+    """Whether 14日 is a day of the month told before it, or ends a span of days."""
+    if month is None:
+        return bool(_DAY_BEFORE.search(text[max(0, start - 6) : start]))
     return bool(re.search(r"(?:[至到~、和与及\-]|[日号])\s?$", text[max(0, start - 2) : start]))
 
 

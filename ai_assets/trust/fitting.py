@@ -31,6 +31,9 @@ _TOP: Final = re.compile(
     r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]"
 )
 _CHOSEN: Final = re.compile(r"最[好差高低佳弱旺淡]|前[三两二23]|三天|三日|后三|[头末]三")
+_BASE: Final = re.compile(r"占(?:全部|总共|总计|其|全店|了)?\s?$|(?:高于|低于|超过|好于|差于|大于|小于|强于|弱于)(?:全店|整体|总体|平均|均值)[^，。；]{0,4}$")
+"""What something is a share of, or held against: the whole."""
+_OF_A_CHANGE: Final = re.compile(r"(?:占|贡献|来自|解释)[^，。；]{0,8}(?:降|减|增|涨|跌|变|下滑|缺口|差额)")
 _LEVELS: Final = frozenset({"level", "average", "total", "share"})
 _IS: Final = re.compile(r"[为是达到至]")
 _LEVEL_WORDS: Final = re.compile(
@@ -65,6 +68,8 @@ class Fitting(Telling):
             )
         if fact.aspect == "text":
             return True
+        if fact.aspect == "contribution":
+            return bool(_OF_A_CHANGE.search(self.clause_before))
         if self.reached:
             return fact.aspect in ("level", "average", "total", "share") and self._arrived(fact)
         if self.direction:
@@ -169,7 +174,7 @@ class Fitting(Telling):
                 return False
             if fact.group in SELECTED and not _CHOSEN.search(self.sentence):
                 return False
-            if fact.aspect == "text" or not wanted:
+            if fact.aspect == "text" or not wanted or _BASE.search(self.before):
                 return True
             if fact.aspect == "average" and words.AVERAGE.search(self.before):
                 return True

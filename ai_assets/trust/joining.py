@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from ai_assets.trust import words
-from ai_assets.trust.combined import MOST_JOINED, of_several, of_two_measures
+from ai_assets.trust.combined import MOST_JOINED, of_several, of_span, of_two_measures
 from ai_assets.trust.facts import Fact
 from ai_assets.trust.fitting import Fitting
+from ai_assets.trust.topics import ENTITY
+
+_UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
 
 
 class Joining(Fitting):
@@ -43,6 +47,7 @@ class Joining(Fitting):
                 distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
                 if 2 <= len(distinct) <= MOST_JOINED:
                     yield from of_several(list(distinct.values()))
+        yield from self._of_spans(measures)
         named = self.sentence_measures & self._known_measures
         if len(named) >= 2:
             wholes = [
@@ -61,6 +66,18 @@ class Joining(Fitting):
                         and one.group == other.group
                     ):
                         yield from of_two_measures(one, other)
+
+    def _of_spans(self, measures: frozenset[str]) -> Iterator[Fact]:
+        """6月8日至14日合计: of the days from one date to another."""
+        said = self.said
+        dates = [
+            one
+            for one in said.named(ENTITY, self.sentence_start, self.figure.start)
+            if any(name.startswith("D:") for name in one.named)
+        ]
+        for first, last in list(zip(dates, dates[1:], strict=False))[-2:]:
+            if _UNTIL.fullmatch(said.text[first.end : last.start]):
+                yield from of_span(self.facts, measures, *(self._resolved([one]) for one in (first, last)))
 
     def _is_named(self, fact: Fact) -> bool:
         """Whether a day is named by its date: 周末 names no single day."""

@@ -166,9 +166,9 @@ class Near:
         if self._is_whole(last):
             return [other, last] if len(between) < 40 else group
         word = self.said.text[last.start : last.end]
-        if between in ("", "的") and all(_PER.match(name) for name in other.named):
-            # 平均每笔充值金额 is one thing
-            return [other]
+        if len(between) <= 2 and not _BREAK.search(between) and all(_PER.match(name) for name in other.named):
+            # 平均每笔充值金额, 按日均看净收入
+            return [other, last]
         if word in words.GENERIC and len(between) <= 3 and not _BREAK.search(between):
             return [other]
         return group

@@ -149,6 +149,6 @@ def passage(text: str, names: dict[str, str], earlier: Passage | None, most: int
 def _of_date(figure: Written) -> Mention:
     _, month, day = figure.day or (None, None, None)
     if month is None:
-        return Mention(figure.start, figure.end, ENTITY, NONE)
+        return Mention(figure.start, figure.end, ENTITY, NONE if day is None else frozenset({f"D:0-{day}"}))
     name = f"M:{month}" if day is None else f"D:{month}-{day}"
     return Mention(figure.start, figure.end, ENTITY, frozenset({name}))

@@ -87,6 +87,8 @@ class _Reader:
         as_of = content.get("截止日期")
         if isinstance(as_of, str) and (found := _ISO.match(as_of)):
             self.facts.as_of = _day(found)
+            # 6月前17天
+            self.facts.listed.append(Fact(float(found[3]), "days", aspect="span", path="截止日期"))
         for key in ("会员", "助教", "站点"):
             part = content.get(key)
             if isinstance(part, Mapping):

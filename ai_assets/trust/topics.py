@@ -53,7 +53,7 @@ _WEEKDAYS: Final = re.compile(
 )
 _WORDS: Final = re.compile(
     rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?P<weekday>{_WEEKDAYS.pattern})"
-    rf"|(?P<last>{words.LAST_ORDER.pattern})|(?P<band>凌晨|上午|下午|晚上|晚间|深夜)"
+    rf"|(?P<rest>其他(?=\s?(?:占|约|仅|为|\d|[（(])))|(?P<last>{words.LAST_ORDER.pattern})|(?P<band>凌晨|上午|下午|晚上|晚间|深夜)"
 )
 
 
@@ -69,6 +69,8 @@ def mentions(text: str, names: dict[str, str] | None = None) -> list[Mention]:
             found.append(Mention(start, end, MEASURE, _BY_WORD[said]))
             if "最近到店" in _BY_WORD[said]:
                 found.append(Mention(start, end, ENTITY, frozenset({"last"})))
+        elif match["rest"]:
+            found.append(Mention(start, end, MEASURE, frozenset({"其他费用"})))
         elif match["area"]:
             found.append(Mention(start, end, ENTITY, frozenset({f"a:{_AREA_OF[said]}"})))
         elif match["weekday"]:
