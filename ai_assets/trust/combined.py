@@ -20,6 +20,14 @@ _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
 def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
     """Of facts of one kind and measure about different entities; `aspect` compared, total or average."""
     facts = facts[:MOST_JOINED]
+    if facts[0].aspect == "change":
+        # of changes only the sum: 三区合计减少5397元
+        rows = {fact.entities: fact for fact in facts}
+        if facts[0].kind in _ADDS and len(rows) > 1:
+            entities = frozenset().union(*rows)
+            total = sum(fact.value for fact in rows.values())
+            yield facts[0].like(total, entities=entities, path=f"{facts[0].group}, 合计")
+        return
     for one, other in combinations(facts, 2):
         if one.entities == other.entities and one.aspect == other.aspect:
             continue
@@ -28,12 +36,15 @@ def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
     parts = [fact for fact in facts if fact.entities]
     if len(parts) < 2:
         return
-    values = [fact.value for fact in parts if fact.aspect == parts[0].aspect]
+    # a share stands in the prompt, rounded, and follows from the parts: each of them once
+    first = {fact.entities: fact.value for fact in reversed(parts) if fact.aspect == parts[0].aspect}
+    last = {fact.entities: fact.value for fact in parts if fact.aspect == parts[0].aspect}
     entities = frozenset().union(*(fact.entities for fact in parts))
     joined = parts[0].like(parts[0].value, entities=entities, path=f"{parts[0].group}: 合计")
     if parts[0].kind in _ADDS or parts[0].aspect == "share":
-        yield joined.like(sum(values), aspect="total")
-        yield joined.like(sum(values) / len(values), aspect="average")
+        for values in (list(first.values()), list(last.values())):
+            yield joined.like(sum(values), aspect="total")
+            yield joined.like(sum(values) / len(values), aspect="average")
 
 
 def of_span(

@@ -33,7 +33,9 @@ _TOP: Final = re.compile(
 _CHOSEN: Final = re.compile(r"最[好差高低佳弱旺淡]|前[三两二23]|三天|三日|后三|[头末]三")
 _BASE: Final = re.compile(r"占(?:全部|总共|总计|其|全店|了)?\s?$|(?:高于|低于|超过|好于|差于|大于|小于|强于|弱于)(?:全店|整体|总体|平均|均值)[^，。；]{0,4}$")
 """What something is a share of, or held against: the whole."""
-_OF_A_CHANGE: Final = re.compile(r"(?:占|贡献|来自|解释)[^，。；]{0,8}(?:降|减|增|涨|跌|变|下滑|缺口|差额)")
+_TWO: Final = re.compile(r"[两二][日天者区]|高低|峰谷|首尾|极差|最高[^，。；]{0,8}最低")
+_PART: Final = re.compile(r"占|贡献|来自|解释")
+_A_CHANGE: Final = re.compile(r"降|减|增|涨|跌|变|下滑|缺口|差额")
 _LEVELS: Final = frozenset({"level", "average", "total", "share"})
 _IS: Final = re.compile(r"[为是达到至]")
 _LEVEL_WORDS: Final = re.compile(
@@ -69,14 +71,16 @@ class Fitting(Telling):
         if fact.aspect == "text":
             return True
         if fact.aspect == "contribution":
-            return bool(_OF_A_CHANGE.search(self.clause_before))
+            told = self.said.text[max(0, self.sentence_start - 40) : self.figure.start]
+            return bool(_PART.search(self.clause_before) and _A_CHANGE.search(told))
         if self.reached:
             return fact.aspect in ("level", "average", "total", "share") and self._arrived(fact)
         if self.direction:
             if fact.aspect == "change":
                 return (fact.value > 0) == (self.direction > 0) or fact.value == 0
             # 比大厅A区少4566元: which of the two is meant is not told apart here
-            if self.is_chained and _IS.search(self.before) and fact.aspect in _LEVELS:
+            apart = self.window_start > self.previous_end or _IS.search(self.before)
+            if self.is_chained and apart and fact.aspect in _LEVELS:
                 return True
             return fact.aspect in ("compared", "gap", "span") or (
                 fact.aspect == "times" and self.figure.kind == "ratio"
@@ -172,6 +176,8 @@ class Fitting(Telling):
         if not about:
             if fact.path.endswith(("项合计", "项占比")) and not _TOP.search(self.sentence):
                 return False
+            if fact.aspect == "gap" and _TWO.search(self.clause):
+                return True
             if fact.group in SELECTED and not _CHOSEN.search(self.sentence):
                 return False
             if fact.aspect == "text" or not wanted or _BASE.search(self.before):

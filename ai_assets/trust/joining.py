@@ -30,7 +30,7 @@ class Joining(Fitting):
             for fact in self.facts.listed:
                 if (
                     not fact.measures
-                    or fact.aspect not in ("level", "share", "average")
+                    or fact.aspect not in ("level", "share", "average", "change")
                     or fact.period == "before"
                 ):
                     continue
@@ -38,10 +38,10 @@ class Joining(Fitting):
                     continue
                 if len(fact.entities) > 1 and not self._is_named(fact):
                     continue
-                whole = not fact.entities and fact.aspect != "share"
+                whole = not fact.entities and fact.aspect not in ("share", "change")
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                     levels.setdefault(
-                        (fact.measures, fact.kind, "" if fact.aspect != "share" else "share"), []
+                        (fact.measures, fact.kind, fact.aspect if fact.aspect in ("share", "change") else ""), []
                     ).append(fact)
             for found in levels.values():
                 distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
