@@ -42,11 +42,11 @@ def derive(facts: Facts) -> None:
     for row in by_row.values():
         made += _of_row(row)
     for fact in facts.listed:
-        if fact.scope in (30, 180) and fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
-            if fact.period != "before" and not fact.entities:
+        if fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
+            if fact.scope in (30, 180) and fact.period != "before" and not fact.entities:
                 made.append(fact.like(fact.value / fact.scope, aspect="average"))
-        if days.get(fact.period) and fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
-            made.append(fact.like(fact.value / days[fact.period], aspect="average"))
+            if days.get(fact.period):
+                made.append(fact.like(fact.value / days[fact.period], aspect="average"))
         if fact.measures == frozenset({"优惠率"}) and fact.aspect == "level":
             made.append(fact.like(100 - fact.value, kind="discount"))
     for rows in tables.values():
@@ -66,6 +66,7 @@ def _named_average(fact: Fact) -> Fact:
 
 
 def is_rate(fact: Fact) -> bool:
+    """Whether it is already one of many: 每单净收入, 人均, 营业日均."""
     return any(word in name for name in fact.measures for word in _RATES)
 
 

@@ -31,7 +31,10 @@ _TOP: Final = re.compile(
     r"前[两三二23]|[两二三]大|[两二三]个|头部|合计|加起来|之和|[Tt][Oo][Pp]|共占|共贡献|[和与、]"
 )
 _CHOSEN: Final = re.compile(r"最[好差高低佳弱旺淡]|前[三两二23]|三天|三日|后三|[头末]三")
-_BASE: Final = re.compile(r"占(?:全部|总共|总计|其|全店|了)?\s?$|(?:高于|低于|超过|好于|差于|大于|小于|强于|弱于)(?:全店|整体|总体|平均|均值)[^，。；]{0,4}$")
+_BASE: Final = re.compile(
+    r"占(?:全部|总共|总计|其|全店|了)?\s?$"
+    r"|(?:高于|低于|超过|好于|差于|大于|小于|强于|弱于)(?:全店|整体|总体|平均|均值)[^，。；]{0,4}$"
+)
 """What something is a share of, or held against: the whole."""
 _TWO: Final = re.compile(r"[两二][日天者区]|高低|峰谷|首尾|极差|最高[^，。；]{0,8}最低")
 _PART: Final = re.compile(r"占|贡献|来自|解释")

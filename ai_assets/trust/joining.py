@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from ai_assets.trust import words
@@ -41,7 +42,8 @@ class Joining(Fitting):
                 whole = not fact.entities and fact.aspect not in ("share", "change")
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                     levels.setdefault(
-                        (fact.measures, fact.kind, fact.aspect if fact.aspect in ("share", "change") else ""), []
+                        (fact.measures, fact.kind, fact.aspect if fact.aspect in ("share", "change") else ""),
+                        [],
                     ).append(fact)
             for found in levels.values():
                 distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
@@ -75,7 +77,7 @@ class Joining(Fitting):
             for one in said.named(ENTITY, self.sentence_start, self.figure.start)
             if any(name.startswith("D:") for name in one.named)
         ]
-        for first, last in list(zip(dates, dates[1:], strict=False))[-2:]:
+        for first, last in list(pairwise(dates))[-2:]:
             if _UNTIL.fullmatch(said.text[first.end : last.start]):
                 yield from of_span(self.facts, measures, *(self._resolved([one]) for one in (first, last)))
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from ai_assets.trust.facts import NONE, Fact, Facts
@@ -24,6 +25,7 @@ _NO_DATA: Final = frozenset({*FRAME_KEYS, "代码"})
 _ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?: (\d{2}):(\d{2}))?")
 _HAS_NUMERAL: Final = re.compile(r"\d|[一二两三四五六七八九十百千万半]")
 _PLACE_KEYS: Final = frozenset({"本期", "对比期", "变化", "变化%", "占比%", "近30天", "对比", "金额"})
+_HAS_DIGIT: Final = re.compile(r"\d")
 _DAYS_IN_KEY: Final = re.compile(r"(\d+)天")
 _HOURS_IN_KEY: Final = re.compile(r"(\d+)-(\d+)点")
 _YUAN: Final = re.compile(r"费|收入|金额|实付|商品|充值|余额|合计|消费|净")
@@ -122,6 +124,8 @@ class _Reader:
         return NONE
 
     def _key(self, key: str) -> None:
+        if not _HAS_DIGIT.search(key):
+            return
         for days in _DAYS_IN_KEY.findall(key):
             self.facts.listed.append(Fact(float(days), "days", aspect="span", path=key))
         if hours := _HOURS_IN_KEY.search(key):
@@ -250,6 +254,12 @@ def _measure(path: tuple[str, ...], key: str, so_far: str) -> str:
         "优惠使用",
     ):
         return ""
+    return _bare(key)
+
+
+@lru_cache(maxsize=1024)
+def _bare(key: str) -> str:
+    """The name of a measure: without % and what is in parentheses."""
     return re.sub(r"%|（.*?）", "", key)
 
 
@@ -271,6 +281,7 @@ def _scope(path: tuple[str, ...], key: str, so_far: int) -> int:
     return so_far
 
 
+@lru_cache(maxsize=1024)
 def _kind(key: str, measure: str) -> str:
     if key.endswith("编号"):
         return "id"
