@@ -17,6 +17,7 @@ from ai_assets.trust.facts import NONE, Fact, Facts
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
 SELECTED: Final = ("最好的日子", "最差的日子")
 """Entries that were chosen for their size: of them no share, count or usual day can be made."""
+_HALF_A_YEAR: Final = 180
 _RATES: Final = ("每", "均", "中位")
 
 
@@ -45,6 +46,8 @@ def derive(facts: Facts) -> None:
         if fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
             if fact.scope in (30, 180) and fact.period != "before" and not fact.entities:
                 made.append(fact.like(fact.value / fact.scope, aspect="average"))
+                if fact.scope == _HALF_A_YEAR:
+                    made.append(fact.like(fact.value / 6, aspect="average", path=f"{fact.path}: 每月"))
             if days.get(fact.period):
                 made.append(fact.like(fact.value / days[fact.period], aspect="average"))
         if fact.measures == frozenset({"优惠率"}) and fact.aspect == "level":
@@ -152,7 +155,7 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
     by_weekday: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for entity in row.entities:
-            if entity.startswith("w:") and len(row.entities) > 1:
+            if entity.startswith("w:"):
                 by_weekday[entity].append(row.value)
     if len(by_weekday) > 1:
         yield from _of_weekdays(whole, by_weekday, total)
@@ -163,8 +166,10 @@ def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) 
     for wanted in (("w:6", "w:7"), ("w:1", "w:2", "w:3", "w:4", "w:5")):
         values = [value for day in wanted for value in by_weekday.get(day, ())]
         groups.append((frozenset(wanted), values))
+    named = len(by_weekday) == sum(len(values) for values in by_weekday.values())
     for entities, values in groups:
-        if not values:
+        # a table of the weekdays themselves has one entry of each, and no days to be counted
+        if not values or (named and len(values) == 1):
             continue
         path = f"{whole.group}: {'、'.join(sorted(entities))}"
         of_group = whole.like(whole.value, entities=entities, path=path)
@@ -173,7 +178,8 @@ def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) 
             yield of_group.like(sum(values), aspect="total")
             if total > 0:
                 yield of_group.like(sum(values) * 100 / total, kind="percent", aspect="share")
-        yield of_group.like(float(len(values)), kind="days", aspect="counted", measures=NONE)
+        if not named:
+            yield of_group.like(float(len(values)), kind="days", aspect="counted", measures=NONE)
 
 
 def _counts(facts: Facts) -> Iterator[Fact]:

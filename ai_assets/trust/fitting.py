@@ -16,7 +16,7 @@ from ai_assets.trust.lookup import indexes
 from ai_assets.trust.telling import _BEFORE, Telling
 
 _SPAN_BEFORE: Final = re.compile(
-    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|经营|一共)\s?$"
+    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|经营|一共)\s?$"
 )
 _SPAN_AFTER: Final = re.compile(
     r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)"

@@ -16,7 +16,7 @@ from ai_assets.trust.facts import NONE, Facts
 from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.lookup import entities_named, indexes
 from ai_assets.trust.passage import Passage
-from ai_assets.trust.topics import ENTITY, MEASURE, Mention
+from ai_assets.trust.topics import ENTITY, MEASURE, PAIRED, Mention
 
 _TIGHT: Final = re.compile(r"^[的（(\s]*$")
 _LIES_IN: Final = re.compile(
@@ -27,6 +27,9 @@ _EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次
 _INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
 _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
 _IS_OF: Final = re.compile(r"(?:[为是到]|相当于|等于)(?:全部|总|其|全店|整个|所有)?$")
+_WITHIN: Final = re.compile(r"(?:总额|总数|里面|当中)?(?:中|里|内)")
+_APART: Final = re.compile(r"分别|各为|依次|各占|各有|各")
+_FROM_TO: Final = re.compile(r"[由从自][^，。；]{1,24}[到至为成变]")
 _SAME_DAY: Final = re.compile(r"\s?[（(，,是为]?\s?")
 _DATE_AND_SIGN: Final = 16
 _BREAK: Final = re.compile(r"[和与及、/，。；]")
@@ -98,6 +101,7 @@ class Near:
             return _INTERVALS & self._known_measures or _INTERVALS, True
         earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
         groups = [
+            (self._paired(MEASURE), True),
             (self._subject(self.measure_mentions), True),
             (self._behind_all(), True),
             (self._subject(self._known(self.clause_start, figure.start)), True),
@@ -113,10 +117,10 @@ class Near:
                 (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
                 (earlier[-1:], False),
             ]
-        behind = groups[1][0]
-        if behind and len(groups[0][0]) == 1 and self._word(groups[0][0][0]) in words.GENERIC:
+        behind = groups[2][0]
+        if behind and len(groups[1][0]) == 1 and self._word(groups[1][0][0]) in words.GENERIC:
             # 付了453元助教费
-            groups[0] = (behind, True)
+            groups[1] = (behind, True)
         for group, own in groups:
             if group:
                 shared = group
@@ -178,6 +182,7 @@ class Near:
         ahead = self.said.text[max(0, one.start - 6) : one.start]
         return bool(
             _WHOLE.search(ahead)
+            or (ahead.endswith(("在", "从", "于")) and _WITHIN.match(self.said.text, one.end))
             or (
                 self.figure.kind == "percent"
                 and _IS_OF.search(ahead)
@@ -195,17 +200,48 @@ class Near:
             return group
         end = group[-1].end
         told = self.said.text[end : self.figure.start]
-        apart = re.search(r"分别|各为|依次|各占", told)
+        apart = _APART.search(told)
         if apart is None:
             return group
         place = self.said.claims_between(end, self.figure.start)
         return [group[place]] if place < len(group) else group
+
+    def _paired(self, what: str) -> list[Mention]:
+        """Of 主要去A和B，前者6单，后者2单 the one that is meant."""
+        told = self.said.named(PAIRED, self.window_start, self.figure.start)
+        if not told:
+            return []
+        earlier = self.said.named(what, self.sentence_start, self.said.clause_start(told[-1].start))
+        first = self.said.named(PAIRED, self.sentence_start, self.figure.start)[0].start
+        two = [one for one in earlier if one.end <= first][-2:]
+        return [two["后者" in told[-1].named]] if len(two) == 2 else []
+
+    def _dealt_out(self) -> list[Mention]:
+        """Of A6单、B2单，占比分别为X和Y the one at this figure's place: the list has as many as there are figures."""
+        text = self.said.text
+        apart = None
+        for apart in _APART.finditer(text, self.clause_start, self.figure.start):
+            pass
+        if apart is None:
+            return []
+        before = self.said.named(ENTITY, self.sentence_start, apart.start())
+        figures = self.said.claims_between(apart.end(), self.clause_end)
+        place = self.said.claims_between(apart.end(), self.figure.start)
+        if len(before) < figures or figures < 2:
+            return []
+        return [before[-figures:][place]]
+
+    def _went_on(self, before: list[Mention]) -> list[Mention]:
+        """从5月的6天到6月的3天，实付由X变为Y: of both months."""
+        return before if len(before) == 2 and _FROM_TO.search(self.clause) else []
 
     @cached_property
     def entity_mentions(self) -> list[Mention]:
         """Whom or when the figure is about, by its own clause, else its sentence."""
         said = self.said
         own = said.named(ENTITY, self.clause_start, self.figure.start)
+        if paired := self._paired(ENTITY):
+            return paired
         order = [
             one
             for one in said.named(ENTITY, self.sentence_start, self.figure.start)
@@ -222,6 +258,8 @@ class Near:
         if after:
             return after[:1]
         before = said.named(ENTITY, self.sentence_start, self.figure.start)
+        if dealt := self._dealt_out() or self._went_on(before):
+            return dealt
         # 最近一单在6月4日，斯诺克区，实付…: the order, and not the area
         order = [one for one in before if self._is_last_order(one)]
         return order[-1:] or self._with_dates(said.group(before))

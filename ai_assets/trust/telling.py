@@ -17,6 +17,7 @@ from ai_assets.trust.topics import ENTITY
 _SPAN: Final = r"(?:统计|可比|比较|环比|同比)?(?:周期|期间|时期|阶段|窗口期?|时段|轮|区间|季度|期|周|月)"
 _REFERENCE: Final = (
     rf"(?:上|前|此前|之前|先前|早前|往前推?的?)(?:一|一个|个|1个)?(?:完整|同等|等长|同长|可比|对应|相邻)?的?{_SPAN}(?!中|后|末|均|下旬|至|到)"
+    r"|(?:(?<!月)前|之前|此前)(?:60|90|三十|六十|九十)[天日]"
     r"|(?:前|上|之前|此前|往前推?)(?:的|个)?(?:同样|同等|相同|等长|一段|段|对应|三个月|30天|30日)[^，。；\d]{0,2}(?:天数|时间|日子|长度|长的时间|时段|期间)?"
 )
 """The comparison by its build: which step back, and of what span."""
@@ -40,6 +41,7 @@ _NOW: Final = re.compile(
     r"本期|本月|本周|本季度|本窗口|本轮|当期|当前|近30天|最近30天|这个月|这一周|这个?窗口|这一?[期轮]|如今|而今|目前|现在|现今|现[为是有值报]|眼下|"
     r"近一个月|终点|最终|最后(?!一)|收[在于]|报收"
 )
+_OPENS_WITH_BEFORE: Final = re.compile(rf"\s?(?:而|在|其中|则)?(?:{_BEFORE_WORD})(?!相?比)")
 _BEFORE_CLOSE: Final = re.compile(
     rf"(?:{_BEFORE_WORD})(?:同期|同样天数|平均|均值)?[^，。；\d]{{0,9}}(?:为|是|的|仅|只|只有|有|约|达|水平)?[（(:\s]*(?:约|近|超过|仅|有|的|为|是|:|\s)*$"
 )
@@ -86,9 +88,17 @@ class Telling(Near):
             return "now"
         if self._before_word(text) and not words.COMPARED.search(text):
             return ""
-        if self._stands_beside_the_other():
+        if self._stands_beside_the_other() or self._goes_on_with_the_other():
             return ""
         return "now"
+
+    def _goes_on_with_the_other(self) -> bool:
+        """上期净收入51万元、订单2440单: a sentence that begins with the other period may stay with it."""
+        previous = self.previous
+        if previous is None or self.said.sentence_start(previous.start) != self.sentence_start:
+            return False
+        opening = self.said.text[self.said.clause_start(previous.start) : previous.start]
+        return bool(_OPENS_WITH_BEFORE.match(opening)) and not self._is_now_word(opening)
 
     def _stands_beside_the_other(self) -> bool:
         """17单、上一时段30单: a second figure of the same thing, told as of one period, is of the other one."""
