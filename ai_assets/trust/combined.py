@@ -29,7 +29,7 @@ def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
             yield facts[0].like(total, entities=entities, path=f"{facts[0].group}, 合计")
         return
     for one, other in combinations(facts, 2):
-        if one.entities == other.entities and one.aspect == other.aspect:
+        if one.entities == other.entities:
             continue
         yield from _compared(one, other)
     # the whole is no part of a sum

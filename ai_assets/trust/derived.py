@@ -56,6 +56,7 @@ def derive(facts: Facts) -> None:
         if len(rows) > 1 and not is_rate(rows[0]):
             made += _of_table(rows)
     made += _guests_per_order(facts)
+    made += _of_entries(facts)
     made += _contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]
@@ -107,6 +108,26 @@ def _guests_per_order(facts: Facts) -> Iterator[Fact]:
         if guests is not None and orders is not None and orders.value:
             both = guests.measures | orders.measures | {"每单客人数"}
             yield guests.like(guests.value / orders.value, measures=both, path="客人数/订单数")
+
+
+def _of_entries(facts: Facts) -> Iterator[Fact]:
+    """A day's 每单净收入, an area's 每单实付: money of one entry of a table over its orders and guests."""
+    entries: dict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in facts.listed:
+        if fact.entities and fact.aspect == "level" and not fact.period and "last" not in fact.entities:
+            place, _, name = fact.path.rpartition(".")
+            entries[place][name] = fact
+    for row in entries.values():
+        for money, per_order, per_guest in (
+            ("净收入", "每单净收入", "人均净收入"),
+            ("实付", "每单实付", "每次到店实付"),
+        ):
+            if money not in row:
+                continue
+            for name, made in (("订单数", per_order), ("客人数", per_guest), ("到店天数", per_guest)):
+                if name in row and row[name].value:
+                    value = row[money].value / row[name].value
+                    yield row[money].like(value, measures=frozenset({made}), aspect="per")
 
 
 def _contributions(facts: Facts) -> Iterator[Fact]:

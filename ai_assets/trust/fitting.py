@@ -37,6 +37,9 @@ _BASE: Final = re.compile(
 )
 """What something is a share of, or held against: the whole."""
 _TWO: Final = re.compile(r"[两二][日天者区]|高低|峰谷|首尾|极差|最高[^，。；]{0,8}最低")
+_COMPARES: Final = re.compile(
+    r"比|差|超|领先|落后|多[于出了收]|少[于了收]|[高低]|倍|不及|不如|大于|小于|[占较每均]|之于|相当|抵|折|除以|减去|距|扣"
+)
 _PART: Final = re.compile(r"占|贡献|来自|解释")
 _A_CHANGE: Final = re.compile(r"降|减|增|涨|跌|变|下滑|缺口|差额")
 _LEVELS: Final = frozenset({"level", "average", "total", "share"})
@@ -73,6 +76,8 @@ class Fitting(Telling):
             )
         if fact.aspect == "text":
             return True
+        if fact.aspect == "compared" and not self.direction and not _COMPARES.search(self.sentence):
+            return False
         if fact.aspect == "contribution":
             told = self.said.text[max(0, self.sentence_start - 40) : self.figure.start]
             return bool(_PART.search(self.clause_before) and _A_CHANGE.search(told))
@@ -164,7 +169,7 @@ class Fitting(Telling):
         if fact.measures & measures:
             return True
         # the sentence before may be about something else than a text's own words
-        return not own and fact.aspect == "text"
+        return own is None and fact.aspect == "text"
 
     def _is_span(self) -> bool:
         return bool(

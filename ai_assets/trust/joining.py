@@ -19,6 +19,11 @@ from ai_assets.trust.topics import ENTITY
 _UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
 
 
+def _of_days(measures: frozenset[str]) -> frozenset[str]:
+    """营业日均净收入 is held against a day's 净收入."""
+    return frozenset("净收入" if name == "营业日均净收入" else name for name in measures)
+
+
 class Joining(Fitting):
     """And what its sentence joins."""
 
@@ -37,12 +42,12 @@ class Joining(Fitting):
                     continue
                 if measures and not fact.measures & measures:
                     continue
-                if len(fact.entities) > 1 and not self._is_named(fact):
+                if fact.entities and (not self._is_named(fact) or self._is_in_a_group(fact)):
                     continue
                 whole = not fact.entities and fact.aspect not in ("share", "change")
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                     levels.setdefault(
-                        (fact.measures, fact.kind, fact.aspect if fact.aspect in ("share", "change") else ""),
+                        (_of_days(fact.measures), fact.kind, fact.aspect if fact.aspect in ("share", "change") else ""),
                         [],
                     ).append(fact)
             for found in levels.values():
@@ -85,6 +90,13 @@ class Joining(Fitting):
         """Whether a day is named by its date: 周末 names no single day."""
         days = {name for name in fact.entities if name.startswith("d:")}
         return not days or bool(days & self.sentence_entities)
+
+    def _is_in_a_group(self, fact: Fact) -> bool:
+        """Whether a weekday is only named as one of several: 周末 is neither 周六 nor 周日."""
+        if len(fact.entities) != 1 or not next(iter(fact.entities)).startswith("w:"):
+            return False
+        found = self.said.named(ENTITY, self.sentence_start, self.said.sentence_end(self.figure.end))
+        return not any(len(one.named) == 1 and one.named & fact.entities for one in found)
 
     def _speaks_of_the_whole(self, fact: Fact) -> bool:
         if fact.aspect == "average":

@@ -24,6 +24,7 @@ from ai_assets.trust.passage import Passage
 
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
+_WEEK: Final = re.compile(r"各周|一周|当周|那周|单周|每周|周度|整周")
 _TALLY_BEFORE: Final = re.compile(
     r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
 )
@@ -111,7 +112,8 @@ class Judge:
         wanted = {f"d:{day}" for day in fitting}
         highest = said[1] in ("最高", "峰值", "最好", "最多", "最佳")
         # of a long window the prompt has the weeks, and of the days only the best and the worst
-        for group in ("每日走势", "最好的日子" if highest else "最差的日子"):
+        of_weeks = ("每周走势",) if _WEEK.search(near.clause) else ()
+        for group in (*of_weeks, "每日走势", "最好的日子" if highest else "最差的日子"):
             series = [
                 fact
                 for fact in self.facts.listed

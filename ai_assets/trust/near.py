@@ -28,11 +28,12 @@ _INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
 _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
 _IS_OF: Final = re.compile(r"(?:[为是到]|相当于|等于)(?:全部|总|其|全店|整个|所有)?$")
 _WITHIN: Final = re.compile(r"(?:总额|总数|里面|当中)?(?:中|里|内)")
-_APART: Final = re.compile(r"分别|各为|依次|各占|各有|各")
+_APART: Final = re.compile(r"分别|各为|依次|各占|各有|各|两者|二者")
 _FROM_TO: Final = re.compile(r"[由从自][^，。；]{1,24}[到至为成变]")
+_NEAR_BY: Final = 8
 _SAME_DAY: Final = re.compile(r"\s?[（(，,是为]?\s?")
 _DATE_AND_SIGN: Final = 16
-_BREAK: Final = re.compile(r"[和与及、/，。；]")
+_BREAK: Final = re.compile(r"[和与及、/，。；：:（(]")
 
 
 class Near:
@@ -94,17 +95,18 @@ class Near:
         return self._measures[0]
 
     @cached_property
-    def _measures(self) -> tuple[frozenset[str], bool]:
-        """The measures, and whether they are told in the figure's own clause."""
+    def _measures(self) -> tuple[frozenset[str], bool | None]:
+        """The measures, and whether the figure's own clause tells them; None: a sentence before tells them."""
         said, figure = self.said, self.figure
         if figure.kind == "days" and _EACH_TIME.match(self.after):
             return _INTERVALS & self._known_measures or _INTERVALS, True
         earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
-        groups = [
+        groups: list[tuple[list[Mention], bool | None]] = [
             (self._paired(MEASURE), True),
             (self._subject(self.measure_mentions), True),
             (self._behind_all(), True),
             (self._subject(self._known(self.clause_start, figure.start)), True),
+            ([one for one in self._dealt_out(MEASURE) if self._fitting(one.named)], True),
             (self._subject(self._known(self.sentence_start, figure.start)), False),
         ]
         if (
@@ -114,8 +116,8 @@ class Near:
         ):
             # a sentence on another area or day, or with a unit of its own, may be on another measure too
             groups += [
-                (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
-                (earlier[-1:], False),
+                (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), None),
+                (earlier[-1:], None),
             ]
         behind = groups[2][0]
         if behind and len(groups[1][0]) == 1 and self._word(groups[1][0][0]) in words.GENERIC:
@@ -170,6 +172,10 @@ class Near:
         if self._is_whole(last):
             return [other, last] if len(between) < 40 else group
         word = self.said.text[last.start : last.end]
+        ends_with_of = self.said.text.startswith("的", last.end) and len(between) <= _NEAR_BY
+        if self.figure.kind in ("ratio", "percent") and ends_with_of and not _BREAK.search(between):
+            # 当天净收入为日均的2.2倍
+            return [other, last]
         if len(between) <= 2 and not _BREAK.search(between) and all(_PER.match(name) for name in other.named):
             # 平均每笔充值金额, 按日均看净收入
             return [other, last]
@@ -216,20 +222,33 @@ class Near:
         two = [one for one in earlier if one.end <= first][-2:]
         return [two["后者" in told[-1].named]] if len(two) == 2 else []
 
-    def _dealt_out(self) -> list[Mention]:
-        """Of A6单、B2单，占比分别为X和Y the one at this figure's place: the list has as many as there are figures."""
-        text = self.said.text
-        apart = None
-        for apart in _APART.finditer(text, self.clause_start, self.figure.start):
-            pass
-        if apart is None:
+    def _dealt_out(self, what: str) -> list[Mention]:
+        """Of A6单、B2单，占比分别为X和Y, of 客单价X、人均Y，上期为Z、W the one at this figure's place."""
+        said = self.said
+        start = self.clause_start
+        for apart in _APART.finditer(said.text, self.clause_start, self.figure.start):
+            start = apart.end()
+        if start == self.clause_start and self._is_no_list(what):
             return []
-        before = self.said.named(ENTITY, self.sentence_start, apart.start())
-        figures = self.said.claims_between(apart.end(), self.clause_end)
-        place = self.said.claims_between(apart.end(), self.figure.start)
-        if len(before) < figures or figures < 2:
+        earlier = said.named(what, self.sentence_start, start)
+        figures = said.claims_between(start, self.clause_end)
+        place = said.claims_between(start, self.figure.start)
+        if figures < 2 or len(earlier) < figures:
             return []
-        return [before[-figures:][place]]
+        return [earlier[-figures:][place]]
+
+    def _is_no_list(self, what: str) -> bool:
+        """Whether a clause without 分别 is no list of as many figures as the clause before names things."""
+        said = self.said
+        before = said.clause_start(self.clause_start - 1) if self.clause_start else 0
+        listed = said.named(what, max(before, self.sentence_start), self.clause_start)
+        figures = said.claims_between(self.clause_start, self.clause_end)
+        return (
+            self.clause_start <= self.sentence_start
+            or figures != len(listed)
+            or bool(said.named(what, self.clause_start, self.clause_end))
+            or said.claims_between(before, self.clause_start) not in (0, figures)
+        )
 
     def _went_on(self, before: list[Mention]) -> list[Mention]:
         """从5月的6天到6月的3天，实付由X变为Y: of both months."""
@@ -258,7 +277,7 @@ class Near:
         if after:
             return after[:1]
         before = said.named(ENTITY, self.sentence_start, self.figure.start)
-        if dealt := self._dealt_out() or self._went_on(before):
+        if dealt := self._dealt_out(ENTITY) or self._went_on(before):
             return dealt
         # 最近一单在6月4日，斯诺克区，实付…: the order, and not the area
         order = [one for one in before if self._is_last_order(one)]
