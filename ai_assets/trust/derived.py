@@ -55,6 +55,8 @@ def derive(facts: Facts) -> None:
     for rows in tables.values():
         if len(rows) > 1 and not is_rate(rows[0]):
             made += _of_table(rows)
+        if rows[0].group in SELECTED:
+            made += _of_selected(rows, facts)
     made += _guests_per_order(facts)
     made += _of_entries(facts)
     made += _contributions(facts)
@@ -180,6 +182,27 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
                 by_weekday[entity].append(row.value)
     if len(by_weekday) > 1:
         yield from _of_weekdays(whole, by_weekday, total)
+
+
+def _of_selected(rows: Sequence[Fact], facts: Facts) -> Iterator[Fact]:
+    """The share of the best or worst days in the whole: the prompt of a long window has no other days."""
+    wholes = (
+        fact
+        for fact in facts.listed
+        if fact.measures == rows[0].measures and fact.period == "now" and not fact.entities and fact.value > 0
+    )
+    whole = next((fact for fact in wholes if fact.aspect == "level"), None)
+    if whole is None:
+        return
+    for row in rows:
+        yield row.like(row.value * 100 / whole.value, kind="percent", aspect="share")
+    yield rows[0].like(
+        sum(row.value for row in rows) * 100 / whole.value,
+        kind="percent",
+        aspect="share",
+        entities=NONE,
+        path=f"{rows[0].group}: 前{len(rows)}项占比",
+    )
 
 
 def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) -> Iterator[Fact]:

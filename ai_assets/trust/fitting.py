@@ -16,7 +16,7 @@ from ai_assets.trust.lookup import indexes
 from ai_assets.trust.telling import _BEFORE, Telling
 
 _SPAN_BEFORE: Final = re.compile(
-    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|经营|一共)\s?$"
+    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|[前上]一?个|经营|一共)\s?$"
 )
 _SPAN_AFTER: Final = re.compile(
     r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)"
@@ -37,6 +37,9 @@ _BASE: Final = re.compile(
 )
 """What something is a share of, or held against: the whole."""
 _TWO: Final = re.compile(r"[两二][日天者区]|高低|峰谷|首尾|极差|最高[^，。；]{0,8}最低")
+_ARROW: Final = re.compile(r"\s?(?:→|->|=>|➜)")
+_OUT_OF: Final = re.compile(r"(?:之?中|里)(?!心|午|面)")
+"""19单中有6单: what they are of."""
 _COMPARES: Final = re.compile(
     r"比|差|超|领先|落后|多[于出了收]|少[于了收]|[高低]|倍|不及|不如|大于|小于|[占较每均]|之于|相当|抵|折|除以|减去|距|扣"
 )
@@ -87,7 +90,12 @@ class Fitting(Telling):
             if fact.aspect == "change":
                 return (fact.value > 0) == (self.direction > 0) or fact.value == 0
             # 比大厅A区少4566元: which of the two is meant is not told apart here
-            apart = self.window_start > self.previous_end or _IS.search(self.before)
+            apart = (
+                self.window_start > self.previous_end
+                or _IS.search(self.before)
+                or _ARROW.match(self.after)
+                or _ARROW.search(self.before)
+            )
             if self.is_chained and apart and fact.aspect in _LEVELS:
                 return True
             return fact.aspect in ("compared", "gap", "span") or (
@@ -162,7 +170,7 @@ class Fitting(Telling):
 
     def _measure_fits(self, fact: Fact) -> bool:
         measures, own = self._measures
-        if not measures:
+        if not measures or (_OUT_OF.match(self.after) and not fact.entities and fact.aspect == "level"):
             return True
         if not fact.measures:
             return fact.aspect == "counted" or (fact.aspect == "text" and not own)

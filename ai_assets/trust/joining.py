@@ -47,7 +47,11 @@ class Joining(Fitting):
                 whole = not fact.entities and fact.aspect not in ("share", "change")
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                     levels.setdefault(
-                        (_of_days(fact.measures), fact.kind, fact.aspect if fact.aspect in ("share", "change") else ""),
+                        (
+                            _of_days(fact.measures),
+                            fact.kind,
+                            fact.aspect if fact.aspect in ("share", "change") else "",
+                        ),
                         [],
                     ).append(fact)
             for found in levels.values():

@@ -230,18 +230,27 @@ class Near:
             start = apart.end()
         if start == self.clause_start and self._is_no_list(what):
             return []
-        earlier = said.named(what, self.sentence_start, start)
+        earlier = self._named_once(what, self.sentence_start, start)
         figures = said.claims_between(start, self.clause_end)
         place = said.claims_between(start, self.figure.start)
         if figures < 2 or len(earlier) < figures:
             return []
         return [earlier[-figures:][place]]
 
+    def _named_once(self, what: str, start: int, end: int) -> list[Mention]:
+        """What is named between two places; of 台费花费 the 台费 alone."""
+        found: list[Mention] = []
+        for one in self.said.named(what, start, end):
+            close = found and one.start - found[-1].end <= 1
+            if not (close and self._word(one) in words.GENERIC):
+                found.append(one)
+        return found
+
     def _is_no_list(self, what: str) -> bool:
         """Whether a clause without 分别 is no list of as many figures as the clause before names things."""
         said = self.said
         before = said.clause_start(self.clause_start - 1) if self.clause_start else 0
-        listed = said.named(what, max(before, self.sentence_start), self.clause_start)
+        listed = self._named_once(what, max(before, self.sentence_start), self.clause_start)
         figures = said.claims_between(self.clause_start, self.clause_end)
         return (
             self.clause_start <= self.sentence_start

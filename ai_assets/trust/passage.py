@@ -19,7 +19,7 @@ from ai_assets.trust.topics import ENTITY, Mention, mentions
 _CLAUSE_END: Final = re.compile(r"[，。；;！!？?\n]|,(?!\d)")
 _SENTENCE_END: Final = re.compile(r"[。；;！!？?\n]")
 _JOINED: Final = re.compile(r"^\s*(?:[和与及、/，跟至到~\-]|以及|还有|加上?|（[^）]{0,6}）)\s*$")
-_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前|每|按)\s?$")
+_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前|每|按|[前上]一个|[前上]个)\s?$")
 _SPAN_AFTER: Final = re.compile(r"\s?(?:平均|均值)")
 LONGEST_AROUND: Final = 160
 """So much before and after a figure is looked at, whatever the text's sentences are."""
@@ -110,7 +110,7 @@ class Passage:
             and not (
                 one.kind == "days"
                 and (
-                    _SPAN_BEFORE.search(self.text, max(0, one.start - 3), one.start)
+                    _SPAN_BEFORE.search(self.text, max(0, one.start - 4), one.start)
                     or _SPAN_AFTER.match(self.text, one.end)
                 )
             )

@@ -17,6 +17,7 @@ from ai_assets.trust.topics import ENTITY
 _SPAN: Final = r"(?:统计|可比|比较|环比|同比)?(?:周期|期间|时期|阶段|窗口期?|时段|轮|区间|季度|期|周|月)"
 _REFERENCE: Final = (
     rf"(?:上|前|此前|之前|先前|早前|往前推?的?)(?:一|一个|个|1个)?(?:完整|同等|等长|同长|可比|对应|相邻)?的?{_SPAN}(?!中|后|末|均|下旬|至|到)"
+    r"|(?:上|前)(?:一|一个|个)?\s?(?:30|三十)[天日]"
     r"|(?:(?<!月)前|之前|此前)(?:60|90|三十|六十|九十)[天日]"
     r"|(?:前|上|之前|此前|往前推?)(?:的|个)?(?:同样|同等|相同|等长|一段|段|对应|三个月|30天|30日)[^，。；\d]{0,2}(?:天数|时间|日子|长度|长的时间|时段|期间)?"
 )
@@ -43,7 +44,7 @@ _NOW: Final = re.compile(
 )
 _OPENS_WITH_BEFORE: Final = re.compile(rf"\s?(?:而|在|其中|则)?(?:{_BEFORE_WORD})(?!相?比)")
 _BEFORE_CLOSE: Final = re.compile(
-    rf"(?:{_BEFORE_WORD})(?:同期|同样天数|平均|均值)?[^，。；\d]{{0,9}}(?:为|是|的|仅|只|只有|有|约|达|水平)?[（(:\s]*(?:约|近|超过|仅|有|的|为|是|:|\s)*$"
+    rf"(?:{_BEFORE_WORD})(?:同期|同样天数|平均|均值|每\d+天的?(?:平均)?)?[^，。；\d]{{0,9}}(?:为|是|的|仅|只|只有|有|约|达|水平)?[（(:\s]*(?:约|近|超过|仅|有|的|为|是|:|\s)*$"
 )
 _ARRIVES: Final = re.compile(
     r"(?:变|转|改|换|升|降|涨|跌|走|来|滑|落|掉|回|拉|攀|爬|缩|扩|增|减|提|压|移|探|退|跳|抬|行|高|低)[^，。；\d]{0,3}(?:至|到|为|成)|^\s?(?:变|→|->)"
@@ -54,7 +55,7 @@ _LONGEST_CHAIN: Final = 4
 """So many figures in a row may take their direction from the first: a chain without end is no sentence."""
 _FILLER: Final = re.compile(r"[\s（(、和与及或即约也就是,，合幅度为达到:分别各依次比例近超过仅]*")
 _DIRECTION_BEHIND: Final = re.compile(
-    rf"\s?的?\s?(?:[^，。；\d]{{0,2}}?)({words.UP.pattern}|{words.DOWN.pattern})(?![至到为])"
+    rf"\s?的?\s?(?:[^，。；\d）)]{{0,2}}?)({words.UP.pattern}|{words.DOWN.pattern})(?![至到为])"
 )
 _SENTENCE: Final = re.compile(r"[。；;！!？?\n]")
 _OF_NEXT: Final = 6
@@ -88,7 +89,11 @@ class Telling(Near):
             return "now"
         if self._before_word(text) and not words.COMPARED.search(text):
             return ""
-        if self._stands_beside_the_other() or self._goes_on_with_the_other():
+        if (
+            re.fullmatch(r"\s?(?:对|比|/|vs\.?)\s?", text)
+            or self._stands_beside_the_other()
+            or self._goes_on_with_the_other()
+        ):
             return ""
         return "now"
 
@@ -233,6 +238,9 @@ class Telling(Near):
             return 0
         end, sign, _ = max(ups + downs, key=lambda one: one[0])
         rest = text[end:]
+        if ":" in rest and not _FILLER.fullmatch(rest):
+            # 消费上升：近30天250元
+            return 0
         if len(rest) > 10 or re.match(r"(?:的)(?!幅)", rest) or _STANDS.search(rest):
             return 0
         if re.search(r"(?:不|未|没有|没)$", text[: max(0, end - 2)]):
