@@ -18,9 +18,9 @@ from typing import Final
 
 from ai_assets.trust import words
 from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
-from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.joining import Joining
 from ai_assets.trust.passage import Passage
+from ai_assets.trust.written import Written
 
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")

@@ -13,10 +13,10 @@ from typing import Final
 
 from ai_assets.trust import words
 from ai_assets.trust.facts import NONE, Facts
-from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.lookup import entities_named, indexes
 from ai_assets.trust.passage import Passage
 from ai_assets.trust.topics import ENTITY, MEASURE, PAIRED, Mention
+from ai_assets.trust.written import Written
 
 _TIGHT: Final = re.compile(r"^[的（(\s]*$")
 _LIES_IN: Final = re.compile(

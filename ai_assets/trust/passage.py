@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Final
 
 from ai_assets.trust.facts import NONE
-from ai_assets.trust.figures_in_text import Written, figures_in_text
+from ai_assets.trust.figures_in_text import figures_in_text
 from ai_assets.trust.topics import ENTITY, Mention, mentions
+from ai_assets.trust.written import Written
 
 _CLAUSE_END: Final = re.compile(r"[，。；;！!？?\n]|,(?!\d)")
 _SENTENCE_END: Final = re.compile(r"[。；;！!？?\n]")

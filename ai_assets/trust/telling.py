@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Final
 
 from ai_assets.trust import words
-from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.near import Near
 from ai_assets.trust.topics import ENTITY
+from ai_assets.trust.written import Written
 
 _SPAN: Final = r"(?:统计|可比|比较|环比|同比)?(?:周期|期间|时期|阶段|窗口期?|时段|轮|区间|季度|期|周|月)"
 _REFERENCE: Final = (

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_assets.trust.chinese_numerals import chinese_number, write_chinese
-from ai_assets.trust.figures_in_text import Written, figures_in_text
+from ai_assets.trust.figures_in_text import figures_in_text
 from ai_assets.trust.plain_text import plain
+from ai_assets.trust.written import Written
 
 QUICK = settings(deadline=None, max_examples=150)
 WIDE = str.maketrans("0123456789.,%", "０１２３４５６７８９．，％")
