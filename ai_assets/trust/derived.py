@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ai_assets.trust.derived_parts import contributions, guests_per_order, of_entries, of_selected
 from ai_assets.trust.facts import NONE, Fact, Facts
 
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
@@ -56,10 +57,10 @@ def derive(facts: Facts) -> None:
         if len(rows) > 1 and not is_rate(rows[0]):
             made += _of_table(rows)
         if rows[0].group in SELECTED:
-            made += _of_selected(rows, facts)
-    made += _guests_per_order(facts)
-    made += _of_entries(facts)
-    made += _contributions(facts)
+            made += of_selected(rows, facts)
+    made += guests_per_order(facts)
+    made += of_entries(facts)
+    made += contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]
 
@@ -95,54 +96,6 @@ def _of_row(row: dict[str, Fact]) -> Iterator[Fact]:
         yield base.like(times, kind="ratio", aspect="times")
         if times:
             yield base.like(1 / times, kind="ratio", aspect="inverse")
-
-
-def _guests_per_order(facts: Facts) -> Iterator[Fact]:
-    """平均每单2.5人, of either period."""
-    for period in ("now", "before"):
-        told = {
-            name: fact
-            for fact in facts.listed
-            if fact.period == period and fact.aspect == "level" and not fact.entities
-            for name in fact.measures
-        }
-        guests, orders = told.get("客人数"), told.get("订单数")
-        if guests is not None and orders is not None and orders.value:
-            both = guests.measures | orders.measures | {"每单客人数"}
-            yield guests.like(guests.value / orders.value, measures=both, path="客人数/订单数")
-
-
-def _of_entries(facts: Facts) -> Iterator[Fact]:
-    """A day's 每单净收入, an area's 每单实付: money of one entry of a table over its orders and guests."""
-    entries: dict[str, dict[str, Fact]] = defaultdict(dict)
-    for fact in facts.listed:
-        if fact.entities and fact.aspect == "level" and not fact.period and "last" not in fact.entities:
-            place, _, name = fact.path.rpartition(".")
-            entries[place][name] = fact
-    for row in entries.values():
-        for money, per_order, per_guest in (
-            ("净收入", "每单净收入", "人均净收入"),
-            ("实付", "每单实付", "每次到店实付"),
-        ):
-            if money not in row:
-                continue
-            for name, made in (("订单数", per_order), ("客人数", per_guest), ("到店天数", per_guest)):
-                if name in row and row[name].value:
-                    value = row[money].value / row[name].value
-                    yield row[money].like(value, measures=frozenset({made}), aspect="per")
-
-
-def _contributions(facts: Facts) -> Iterator[Fact]:
-    """台费的减少占费用合计降幅的52.8%: a part's change over that of the whole."""
-    tables: dict[str, list[Fact]] = defaultdict(list)
-    for fact in facts.listed:
-        if fact.group in ("费用构成", "区域净收入构成") and fact.aspect == "change" and fact.kind == "yuan":
-            tables[fact.group].append(fact)
-    for rows in tables.values():
-        whole = sum(row.value for row in rows)
-        if whole:
-            for row in rows:
-                yield row.like(row.value * 100 / whole, kind="percent", aspect="contribution")
 
 
 def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
@@ -182,27 +135,6 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
                 by_weekday[entity].append(row.value)
     if len(by_weekday) > 1:
         yield from _of_weekdays(whole, by_weekday, total)
-
-
-def _of_selected(rows: Sequence[Fact], facts: Facts) -> Iterator[Fact]:
-    """The share of the best or worst days in the whole: the prompt of a long window has no other days."""
-    wholes = (
-        fact
-        for fact in facts.listed
-        if fact.measures == rows[0].measures and fact.period == "now" and not fact.entities and fact.value > 0
-    )
-    whole = next((fact for fact in wholes if fact.aspect == "level"), None)
-    if whole is None:
-        return
-    for row in rows:
-        yield row.like(row.value * 100 / whole.value, kind="percent", aspect="share")
-    yield rows[0].like(
-        sum(row.value for row in rows) * 100 / whole.value,
-        kind="percent",
-        aspect="share",
-        entities=NONE,
-        path=f"{rows[0].group}: 前{len(rows)}项占比",
-    )
 
 
 def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) -> Iterator[Fact]:
