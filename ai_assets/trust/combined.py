@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
-from ai_assets.trust.facts import Fact
+from ai_assets.trust.facts import Fact, Facts
 
 MOST_JOINED: Final = 40
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
@@ -20,20 +20,55 @@ _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
 def of_several(facts: Sequence[Fact]) -> Iterator[Fact]:
     """Of facts of one kind and measure about different entities; `aspect` compared, total or average."""
     facts = facts[:MOST_JOINED]
+    if facts[0].aspect == "change":
+        # of changes only the sum: 三区合计减少5397元
+        rows = {fact.entities: fact for fact in facts}
+        if facts[0].kind in _ADDS and len(rows) > 1:
+            entities = frozenset().union(*rows)
+            total = sum(fact.value for fact in rows.values())
+            yield facts[0].like(total, entities=entities, path=f"{facts[0].group}, 合计")
+        return
     for one, other in combinations(facts, 2):
-        if one.entities == other.entities and one.aspect == other.aspect:
+        if one.entities == other.entities:
             continue
         yield from _compared(one, other)
     # the whole is no part of a sum
     parts = [fact for fact in facts if fact.entities]
     if len(parts) < 2:
         return
-    values = [fact.value for fact in parts if fact.aspect == parts[0].aspect]
+    # a share stands in the prompt, rounded, and follows from the parts: each of them once
+    first = {fact.entities: fact.value for fact in reversed(parts) if fact.aspect == parts[0].aspect}
+    last = {fact.entities: fact.value for fact in parts if fact.aspect == parts[0].aspect}
     entities = frozenset().union(*(fact.entities for fact in parts))
     joined = parts[0].like(parts[0].value, entities=entities, path=f"{parts[0].group}: 合计")
     if parts[0].kind in _ADDS or parts[0].aspect == "share":
-        yield joined.like(sum(values), aspect="total")
-        yield joined.like(sum(values) / len(values), aspect="average")
+        for values in (list(first.values()), list(last.values())):
+            yield joined.like(sum(values), aspect="total")
+            yield joined.like(sum(values) / len(values), aspect="average")
+
+
+def of_span(
+    facts: Facts, measures: frozenset[str], first: frozenset[str], last: frozenset[str]
+) -> Iterator[Fact]:
+    """Total, average and share of the days from one to another, by the prompt's day to day figures."""
+    starts, ends = ([name for name in named if name.startswith("d:")] for named in (first, last))
+    if len(starts) != 1 or len(ends) != 1:
+        return
+    by_measure: dict[frozenset[str], list[Fact]] = {}
+    for fact in facts.listed:
+        if fact.group == "每日走势" and fact.aspect == "level" and (not measures or fact.measures & measures):
+            by_measure.setdefault(fact.measures, []).append(fact)
+    for rows in by_measure.values():
+        within = [row for row in rows if any(starts[0] <= name <= ends[0] for name in row.entities)]
+        if len(within) < 2:
+            continue
+        entities = frozenset().union(*(row.entities for row in within))
+        joined = within[0].like(within[0].value, entities=entities, path=f"{starts[0]}, {ends[0]}")
+        total = sum(row.value for row in within)
+        yield joined.like(total, aspect="total")
+        yield joined.like(total / len(within), aspect="average")
+        if whole := sum(row.value for row in rows):
+            yield joined.like(total * 100 / whole, kind="percent", aspect="share")
 
 
 def of_two_measures(one: Fact, other: Fact) -> Iterator[Fact]:

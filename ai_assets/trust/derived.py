@@ -12,10 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ai_assets.trust.derived_parts import contributions, guests_per_order, of_entries, of_selected
 from ai_assets.trust.facts import NONE, Fact, Facts
 
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
-_RATES: Final = ("每", "人均", "日均", "平均", "中位")
+SELECTED: Final = ("最好的日子", "最差的日子")
+"""Entries that were chosen for their size: of them no share, count or usual day can be made."""
+_HALF_A_YEAR: Final = 180
+_RATES: Final = ("每", "均", "中位")
 
 
 def derive(facts: Facts) -> None:
@@ -40,13 +44,23 @@ def derive(facts: Facts) -> None:
     for row in by_row.values():
         made += _of_row(row)
     for fact in facts.listed:
-        if days.get(fact.period) and fact.kind in _ADDS and fact.aspect == "level" and not _is_rate(fact):
-            made.append(fact.like(fact.value / days[fact.period], aspect="average"))
+        if fact.kind in _ADDS and fact.aspect == "level" and not is_rate(fact):
+            if fact.scope in (30, 180) and fact.period != "before" and not fact.entities:
+                made.append(fact.like(fact.value / fact.scope, aspect="average"))
+                if fact.scope == _HALF_A_YEAR:
+                    made.append(fact.like(fact.value / 6, aspect="average", path=f"{fact.path}: 每月"))
+            if days.get(fact.period):
+                made.append(fact.like(fact.value / days[fact.period], aspect="average"))
         if fact.measures == frozenset({"优惠率"}) and fact.aspect == "level":
             made.append(fact.like(100 - fact.value, kind="discount"))
     for rows in tables.values():
-        if len(rows) > 1 and not _is_rate(rows[0]):
+        if len(rows) > 1 and not is_rate(rows[0]):
             made += _of_table(rows)
+        if rows[0].group in SELECTED:
+            made += of_selected(rows, facts)
+    made += guests_per_order(facts)
+    made += of_entries(facts)
+    made += contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]
 
@@ -58,8 +72,9 @@ def _named_average(fact: Fact) -> Fact:
     return fact
 
 
-def _is_rate(fact: Fact) -> bool:
-    return any(name.startswith(_RATES) for name in fact.measures)
+def is_rate(fact: Fact) -> bool:
+    """Whether it is already one of many: 每单净收入, 人均, 营业日均."""
+    return any(word in name for name in fact.measures for word in _RATES)
 
 
 def _of_row(row: dict[str, Fact]) -> Iterator[Fact]:
@@ -88,7 +103,7 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
     values = [row.value for row in rows]
     total = sum(values)
     whole = first.like(first.value, entities=NONE, path=f"{first.group}: 合计")
-    if first.kind in _ADDS:
+    if first.kind in _ADDS and not any(name.startswith("n:") for name in first.entities):
         yield whole.like(total, aspect="total")
         yield whole.like(total / len(rows), aspect="average", path=f"{first.group}: 平均")
         yield whole.like(max(values) - min(values), aspect="gap", path=f"{first.group}: 最大与最小之差")
@@ -96,6 +111,8 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
             yield whole.like(
                 max(values) / min(values), kind="ratio", aspect="gap", path=f"{first.group}: 最大与最小之比"
             )
+        if first.group in SELECTED:
+            return
         if total > 0:
             for row in rows:
                 yield row.like(row.value * 100 / total, kind="percent", aspect="share")
@@ -109,10 +126,12 @@ def _of_table(rows: Sequence[Fact]) -> Iterator[Fact]:
                         path=f"{first.group}: 前{top}项占比",
                     )
                     yield whole.like(sum(ranked[:top]), aspect="total", path=f"{first.group}: 前{top}项合计")
+    if first.group in SELECTED:
+        return
     by_weekday: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         for entity in row.entities:
-            if entity.startswith("w:") and len(row.entities) > 1:
+            if entity.startswith("w:"):
                 by_weekday[entity].append(row.value)
     if len(by_weekday) > 1:
         yield from _of_weekdays(whole, by_weekday, total)
@@ -123,8 +142,10 @@ def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) 
     for wanted in (("w:6", "w:7"), ("w:1", "w:2", "w:3", "w:4", "w:5")):
         values = [value for day in wanted for value in by_weekday.get(day, ())]
         groups.append((frozenset(wanted), values))
+    named = len(by_weekday) == sum(len(values) for values in by_weekday.values())
     for entities, values in groups:
-        if not values:
+        # a table of the weekdays themselves has one entry of each, and no days to be counted
+        if not values or (named and len(values) == 1):
             continue
         path = f"{whole.group}: {'、'.join(sorted(entities))}"
         of_group = whole.like(whole.value, entities=entities, path=path)
@@ -133,13 +154,16 @@ def _of_weekdays(whole: Fact, by_weekday: dict[str, list[float]], total: float) 
             yield of_group.like(sum(values), aspect="total")
             if total > 0:
                 yield of_group.like(sum(values) * 100 / total, kind="percent", aspect="share")
-        yield of_group.like(float(len(values)), kind="days", aspect="counted", measures=NONE)
+        if not named:
+            yield of_group.like(float(len(values)), kind="days", aspect="counted", measures=NONE)
 
 
 def _counts(facts: Facts) -> Iterator[Fact]:
     """How many entries a table has, how many rise and fall, how many days are above the average or empty."""
     tables: dict[tuple[str, frozenset[str], str, str], list[Fact]] = defaultdict(list)
     for fact in facts.listed:
+        if fact.group in SELECTED:
+            continue
         if fact.group and fact.entities and fact.aspect in ("level", "change"):
             tables[fact.group, fact.measures, fact.period, fact.aspect + fact.kind].append(fact)
         elif fact.group == "费用构成" and fact.aspect == "change":

@@ -110,6 +110,8 @@ class Facts:
     now_months: frozenset[int] = frozenset()
     before_months: frozenset[int] = frozenset()
     as_of: date | None = None
+    last_day: str = ""
+    """The day of a member's last order, as the prompt writes it."""
     entities: set[str] = field(default_factory=set)
     """Every entity that some fact is about."""
     measures: set[str] = field(default_factory=set)

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from ai_assets.trust.derived import derive
 from ai_assets.trust.facts import Fact, Facts
-from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.judging import GROUNDED, UNGROUNDED, Judge
 from ai_assets.trust.passage import Passage, passage
 from ai_assets.trust.plain_text import PlainText, plain
 from ai_assets.trust.prompt_facts import read_prompt
+from ai_assets.trust.written import Written
 
 MOST_FIGURES: Final = 1_000
 LONGEST_TEXT: Final = 100_000

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
 
 from ai_assets.trust import words
-from ai_assets.trust.combined import MOST_JOINED, of_several, of_two_measures
+from ai_assets.trust.combined import MOST_JOINED, of_several, of_span, of_two_measures
 from ai_assets.trust.facts import Fact
 from ai_assets.trust.fitting import Fitting
+from ai_assets.trust.topics import ENTITY
+
+_UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
+
+
+def _of_days(measures: frozenset[str]) -> frozenset[str]:
+    """营业日均净收入 is held against a day's 净收入."""
+    return frozenset("净收入" if name == "营业日均净收入" else name for name in measures)
 
 
 class Joining(Fitting):
@@ -26,21 +36,29 @@ class Joining(Fitting):
             for fact in self.facts.listed:
                 if (
                     not fact.measures
-                    or fact.aspect not in ("level", "share", "average")
+                    or fact.aspect not in ("level", "share", "average", "change")
                     or fact.period == "before"
                 ):
                     continue
                 if measures and not fact.measures & measures:
                     continue
-                whole = not fact.entities and fact.aspect != "share"
+                if fact.entities and (not self._is_named(fact) or self._is_in_a_group(fact)):
+                    continue
+                whole = not fact.entities and fact.aspect not in ("share", "change")
                 if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                     levels.setdefault(
-                        (fact.measures, fact.kind, "" if fact.aspect != "share" else "share"), []
+                        (
+                            _of_days(fact.measures),
+                            fact.kind,
+                            fact.aspect if fact.aspect in ("share", "change") else "",
+                        ),
+                        [],
                     ).append(fact)
             for found in levels.values():
                 distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
                 if 2 <= len(distinct) <= MOST_JOINED:
                     yield from of_several(list(distinct.values()))
+        yield from self._of_spans(measures)
         named = self.sentence_measures & self._known_measures
         if len(named) >= 2:
             wholes = [
@@ -59,6 +77,30 @@ class Joining(Fitting):
                         and one.group == other.group
                     ):
                         yield from of_two_measures(one, other)
+
+    def _of_spans(self, measures: frozenset[str]) -> Iterator[Fact]:
+        """6月8日至14日合计: of the days from one date to another."""
+        said = self.said
+        dates = [
+            one
+            for one in said.named(ENTITY, self.sentence_start, self.figure.start)
+            if any(name.startswith("D:") for name in one.named)
+        ]
+        for first, last in list(pairwise(dates))[-2:]:
+            if _UNTIL.fullmatch(said.text[first.end : last.start]):
+                yield from of_span(self.facts, measures, *(self._resolved([one]) for one in (first, last)))
+
+    def _is_named(self, fact: Fact) -> bool:
+        """Whether a day is named by its date: 周末 names no single day."""
+        days = {name for name in fact.entities if name.startswith("d:")}
+        return not days or bool(days & self.sentence_entities)
+
+    def _is_in_a_group(self, fact: Fact) -> bool:
+        """Whether a weekday is only named as one of several: 周末 is neither 周六 nor 周日."""
+        if len(fact.entities) != 1 or not next(iter(fact.entities)).startswith("w:"):
+            return False
+        found = self.said.named(ENTITY, self.sentence_start, self.said.sentence_end(self.figure.end))
+        return not any(len(one.named) == 1 and one.named & fact.entities for one in found)
 
     def _speaks_of_the_whole(self, fact: Fact) -> bool:
         if fact.aspect == "average":

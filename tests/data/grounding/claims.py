@@ -47,7 +47,7 @@ def finance_claims(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
     if "订单数" in usable and "客人数" in usable:
         yield (
             "guests_per_order",
-            {"v": V(round(rows["客人数"]["本期"] / rows["订单数"]["本期"], 1), "ratio", forms="")},
+            {"v": V(rows["客人数"]["本期"] / rows["订单数"]["本期"], "ratio", forms="")},
         )
         orders, guests = usable["订单数"], usable["客人数"]
         if orders["变化%"] * guests["变化%"] > 0 and abs(orders["变化%"] - guests["变化%"]) > 1.5:
@@ -68,6 +68,8 @@ def finance_claims(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
     yield from _parts("area", content.get("区域净收入构成", {}))
     yield from _recharge(content.get("充值与会员", {}))
     yield from _days(content)
+    yield from _together(usable)
+    yield from _ranked(content)
 
 
 def _row(
@@ -127,7 +129,27 @@ def _parts(sort: str, parts: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
                     "way": Way(1 if row["变化"] > 0 else -1, "pct diff"),
                 },
             )
+        if row["本期"] > 0 and abs(row.get("变化%", 0)) > 2:
+            yield (
+                f"{sort}_from_to",
+                {
+                    "m": name,
+                    "now": V(row["本期"], "yuan", wrong={**swap, "period": row["对比期"]}),
+                    "before": V(row["对比期"], "yuan", wrong={"period": row["本期"]}),
+                    "way": Way(1 if row["变化"] > 0 else -1, "now before"),
+                },
+            )
     if len(names) >= 3:
+        p, q, r = (good[name]["占比%"] for name in names[:3])
+        yield (
+            f"{sort}_trio",
+            {
+                **dict(zip("abc", names, strict=False)),
+                "p": V(p, "percent", wrong={"swap": q}, forms="plain"),
+                "q": V(q, "percent", wrong={"swap": r}, forms="plain"),
+                "r": V(r, "percent", wrong={"swap": p}, forms="plain"),
+            },
+        )
         a, b = names[0], names[1]
         yield (
             f"{sort}_sum",
@@ -179,6 +201,16 @@ def _recharge(rows: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
                 "per_recharge",
                 {"v": V(good["每笔充值"]["本期"], "yuan", wrong={"period": good["每笔充值"]["对比期"]})},
             )
+    if "余额消费" in good:
+        row = good["余额消费"]
+        yield (
+            "balance",
+            {
+                "now": V(row["本期"], "yuan", wrong={"period": row["对比期"]}),
+                "pct": V(abs(row["变化%"]), "percent"),
+                "way": Way(1 if row["变化"] > 0 else -1, "pct"),
+            },
+        )
     if "活跃会员人次（各日之和）" in good:
         row = good["活跃会员人次（各日之和）"]
         yield (
@@ -236,6 +268,77 @@ def _days(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
         yield "weekend_share", {"share": V(sum(weekend) / total * 100, "percent")}
 
 
+def _together(usable: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
+    """Claims of several measures in one sentence."""
+    fees, off, net = (usable.get(name) for name in ("费用合计", "优惠金额", "净收入"))
+    if fees and off and net and abs(fees["本期"] - off["本期"] - net["本期"]) < 0.05:
+        yield (
+            "net_of",
+            {
+                "fees": V(fees["本期"], "yuan", wrong={"period": fees["对比期"]}, forms="plain"),
+                "off": V(off["本期"], "yuan", wrong={"period": off["对比期"]}, forms="plain"),
+                "net": V(net["本期"], "yuan", wrong={"period": net["对比期"]}, forms="plain"),
+            },
+        )
+    for a, b in (("费用合计", "优惠金额"), ("净收入", "优惠金额"), ("费用合计", "净收入")):
+        if a not in usable or b not in usable:
+            continue
+        x, y = usable[a], usable[b]
+        if min(x["变化%"] * y["变化%"], abs(x["变化%"]) - 0.8, abs(y["变化%"]) - 0.8) <= 0:
+            continue
+        yield (
+            "money_pair",
+            {
+                "a": a,
+                "b": b,
+                "x": V(x["本期"], "yuan", wrong={"swap": y["本期"]}, forms="plain"),
+                "y": V(y["本期"], "yuan", wrong={"swap": x["本期"]}, forms="plain"),
+                "p": V(abs(x["变化%"]), "percent", wrong={"swap": abs(y["变化%"])}, forms="plain"),
+                "q": V(abs(y["变化%"]), "percent", wrong={"swap": abs(x["变化%"])}, forms="plain"),
+                "way": Way(1 if x["变化"] > 0 else -1, "p q"),
+            },
+        )
+    orders, each = usable.get("订单数"), usable.get("每单净收入")
+    if orders and each and orders["变化%"] * each["变化%"] < 0:
+        yield (
+            "volume_price",
+            {
+                "p": V(abs(orders["变化%"]), "percent", wrong={"swap": abs(each["变化%"])}, forms="plain"),
+                "q": V(abs(each["变化%"]), "percent", wrong={"swap": abs(orders["变化%"])}, forms="plain"),
+                "turn": "上升" if each["变化"] > 0 else "下降",
+                "way": Way(1 if orders["变化"] > 0 else -1, "p"),
+            },
+        )
+
+
+def _ranked(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
+    """Claims on the first of the days and of the weeks."""
+    best = content["最好的日子"]
+    if len(best) >= 3 and best[2]["净收入"] > 0:
+        x, y, z = (day["净收入"] for day in best[:3])
+        yield (
+            "top_days",
+            {
+                **{slot: _date(day["日期"]).text for slot, day in zip("def", best, strict=False)},
+                "x": V(x, "yuan", wrong={"swap": y}, forms="plain"),
+                "y": V(y, "yuan", wrong={"swap": z}, forms="plain"),
+                "z": V(z, "yuan", wrong={"swap": x}, forms="plain"),
+            },
+        )
+    weeks = sorted(content.get("每周走势") or [], key=lambda week: -(week["净收入"] or 0))
+    if len(weeks) >= 3 and weeks[0]["净收入"] > 0:
+        first, last = weeks[0], weeks[-1]
+        yield (
+            "best_week",
+            {
+                "d": _date(first["开始"]).text,
+                "e": _date(first["结束"]).text,
+                "v": V(first["净收入"], "yuan", wrong={"swap": last["净收入"]}),
+                "n": V(first["订单数"], "count", "单", {"swap": last["订单数"]}),
+            },
+        )
+
+
 def member_claims(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
     """Claims on the prompts of App3, App4 and App7."""
     told = content.get("消费记录") or content.get("往来记录")
@@ -266,6 +369,19 @@ def member_claims(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
                 "share": V(
                     area["占比%"], "percent", wrong={"swap": other["占比%"]} if other else {}, forms="cheng"
                 ),
+            },
+        )
+    if len(areas) >= 2:
+        one, two = areas[:2]
+        yield (
+            "area_pair",
+            {
+                "a": one["区域"],
+                "b": two["区域"],
+                "x": V(one["订单数"], "count", "单", {"swap": two["订单数"]}),
+                "y": V(two["订单数"], "count", "单", {"swap": one["订单数"]}),
+                "p": V(one["占比%"], "percent", wrong={"swap": two["占比%"]}, forms="plain"),
+                "q": V(two["占比%"], "percent", wrong={"swap": one["占比%"]}, forms="plain"),
             },
         )
     bands = [b for b in told["结账时段分布"] if b["占比%"] > 5]
@@ -342,6 +458,19 @@ def member_claims(content: dict[str, Any]) -> Iterator[tuple[str, Slots]]:
                 "m": name,
                 "v": V(part["金额"], "yuan", wrong={"swap": other["金额"]} if other else {}),
                 "share": V(part["占比%"], "percent", wrong={"swap": other["占比%"]} if other else {}),
+            },
+        )
+    if len(fees) >= 2:
+        (a, one), (b, two) = list(fees.items())[:2]
+        yield (
+            "fee_pair",
+            {
+                "a": a,
+                "b": b,
+                "x": V(one["金额"], "yuan", wrong={"swap": two["金额"]}, forms="plain"),
+                "y": V(two["金额"], "yuan", wrong={"swap": one["金额"]}, forms="plain"),
+                "p": V(one["占比%"], "percent", wrong={"swap": two["占比%"]}, forms="plain"),
+                "q": V(two["占比%"], "percent", wrong={"swap": one["占比%"]}, forms="plain"),
             },
         )
     for one in (told.get("常约助教") or [])[:1]:

@@ -1,8 +1,8 @@
 """Writes answers.jsonl: labelled answers to the prompts of prompts.jsonl, true and subtly false.
 
 `python tests/data/grounding/make_answers.py`, after `make_prompts`. Here: putting sentences together and what
-is false in them. Not here: claims (`claims`), sentences (`wordings_tune`, `wordings_held_out`), forms
-(`writing`). The same prompts give the same file.
+is false in them. Not here: claims (`claims`), sentences (`wordings_*`), forms (`writing`). The same prompts
+give the same file.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import wordings_held_out  # noqa: E402
+import wordings_third  # noqa: E402
 import wordings_tune  # noqa: E402
 import wordings_tune_second  # noqa: E402
+import wordings_tune_third  # noqa: E402
 from claims import Slots, finance_claims, member_claims, quoted_claims  # noqa: E402
 from writing import V, Way, falsify, write  # noqa: E402
 
 PER_PROMPT = 6
-WORDINGS = {"tune": (wordings_tune, wordings_tune_second), "held_out": (wordings_held_out,)}
+WORDINGS = {
+    "tune": (wordings_tune, wordings_tune_second, wordings_tune_third),
+    "held_out": (wordings_third,),
+}
 LONGEST = 5
 
 
@@ -160,10 +164,13 @@ def _shaped(
     """The app's answer of these sentences, and its false figures: path, start, end."""
     groups: list[tuple[str, list[list[tuple[int, int]]]]] = []
     at = 0
+    joins = getattr(words, "JOINS", ())
     while at < len(texts):
         size = rng.randint(1, 2)
         joined, moved = "", []
         for text, wrong in zip(texts[at : at + size], marks[at : at + size], strict=True):
+            if joins and joined.endswith("。"):
+                joined = joined.removesuffix("。") + rng.choice(joins)
             moved.append([(start + len(joined), end + len(joined)) for start, end in wrong])
             joined += text
         groups.append((joined, moved))

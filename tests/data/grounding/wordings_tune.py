@@ -1,4 +1,4 @@
-"""The sentences of the half that the judge may be tuned on. Not here: the other half's (`wordings_held_out`)."""
+"""The sentences of the half that the judge may be tuned on. Not here: the other half's (`wordings_third`)."""
 
 REFS = ("对比期", "上期", "上一周期", "前一周期", "上个周期", "同期", "比较期")
 UP = (

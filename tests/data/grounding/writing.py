@@ -1,6 +1,6 @@
 """How the labelled answers' figures are written, and how one of them is made false.
 
-Here: forms of a true value, and mutations. Not here: sentences (`wordings_tune`, `wordings_held_out`). Nothing
+Here: forms of a true value, and mutations. Not here: sentences (`wordings_*`). Nothing
 of `ai_assets.trust` is used: what is true is worked out from the prompt's JSON alone.
 """
 
@@ -18,6 +18,7 @@ class V:
     """A true value. `kind`: yuan, count, percent, points, minutes, hours, ratio, days, date, text.
 
     `wrong`: values of another label, period or unit that would be false here, by the kind of mistake.
+    `forms`: words that add or take away forms; "plain" has one form, for figures listed side by side.
     """
 
     value: float
@@ -82,6 +83,10 @@ def _write(rng: Random, v: V) -> str:
     size = abs(v.value)
     if v.kind == "text":
         return v.text
+    if "plain" in v.forms and v.kind == "yuan":
+        return f"{size / 1e4:.2f}万元" if size >= 50000 else f"{size:.2f}元"
+    if "plain" in v.forms and v.kind == "percent":
+        return f"{size:.1f}%"
     if v.kind == "yuan":
         forms = [f"{size:.2f}元", f"{size:,.2f}元", trimmed(size, 2) + "元"]
         if size >= 100:

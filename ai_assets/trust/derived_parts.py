@@ -1,0 +1,81 @@
+"""What follows for the entries of a prompt's tables, one by one: per order and guest, and as parts of a whole.
+
+Here: guests an order, a day's money per order, a part's share in a change, the best days' share. Not here: changes,
+totals, averages and counts (`derived`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from ai_assets.trust.facts import NONE, Fact, Facts
+
+
+def guests_per_order(facts: Facts) -> Iterator[Fact]:
+    """平均每单2.5人, of either period."""
+    for period in ("now", "before"):
+        told = {
+            name: fact
+            for fact in facts.listed
+            if fact.period == period and fact.aspect == "level" and not fact.entities
+            for name in fact.measures
+        }
+        guests, orders = told.get("客人数"), told.get("订单数")
+        if guests is not None and orders is not None and orders.value:
+            both = guests.measures | orders.measures | {"每单客人数"}
+            yield guests.like(guests.value / orders.value, measures=both, path="客人数/订单数")
+
+
+def of_entries(facts: Facts) -> Iterator[Fact]:
+    """A day's 每单净收入, an area's 每单实付: money of one entry of a table over its orders and guests."""
+    entries: dict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in facts.listed:
+        if fact.entities and fact.aspect == "level" and not fact.period and "last" not in fact.entities:
+            place, _, name = fact.path.rpartition(".")
+            entries[place][name] = fact
+    for row in entries.values():
+        for money, per_order, per_guest in (
+            ("净收入", "每单净收入", "人均净收入"),
+            ("实付", "每单实付", "每次到店实付"),
+        ):
+            if money not in row:
+                continue
+            for name, made in (("订单数", per_order), ("客人数", per_guest), ("到店天数", per_guest)):
+                if name in row and row[name].value:
+                    value = row[money].value / row[name].value
+                    yield row[money].like(value, measures=frozenset({made}), aspect="per")
+
+
+def contributions(facts: Facts) -> Iterator[Fact]:
+    """台费的减少占费用合计降幅的52.8%: a part's change over that of the whole."""
+    tables: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts.listed:
+        if fact.group in ("费用构成", "区域净收入构成") and fact.aspect == "change" and fact.kind == "yuan":
+            tables[fact.group].append(fact)
+    for rows in tables.values():
+        whole = sum(row.value for row in rows)
+        if whole:
+            for row in rows:
+                yield row.like(row.value * 100 / whole, kind="percent", aspect="contribution")
+
+
+def of_selected(rows: Sequence[Fact], facts: Facts) -> Iterator[Fact]:
+    """The share of the best or worst days in the whole: the prompt of a long window has no other days."""
+    wholes = (
+        fact
+        for fact in facts.listed
+        if fact.measures == rows[0].measures and fact.period == "now" and not fact.entities and fact.value > 0
+    )
+    whole = next((fact for fact in wholes if fact.aspect == "level"), None)
+    if whole is None:
+        return
+    for row in rows:
+        yield row.like(row.value * 100 / whole.value, kind="percent", aspect="share")
+    yield rows[0].like(
+        sum(row.value for row in rows) * 100 / whole.value,
+        kind="percent",
+        aspect="share",
+        entities=NONE,
+        path=f"{rows[0].group}: 前{len(rows)}项占比",
+    )
