@@ -29,6 +29,30 @@ def upgrade(context: Context) -> None:
 
 @db.command()
 @click.pass_obj
+def roles(context: Context) -> None:
+    """Make the roles ai_reader, ai_backend and ai_worker, with what each may do and no more. Twice changes nothing.
+
+    Run it again after an upgrade. Needs a user who owns the tables and may make roles.
+    """
+    from ai_assets.store.engine import make_engine, reachable
+    from ai_assets.store.migrate import require_current
+    from ai_assets.store.roles import BACKEND, READER, WORKER, grant_roles
+
+    engine = make_engine(context.database_url, pool_size=1, application_name="ai_assets roles")
+    try:
+        with reachable("granting roles"), engine.begin() as connection:
+            require_current(connection)
+            grant_roles(connection)
+    finally:
+        engine.dispose()
+    click.echo(f"{READER}: reads results, neither payloads nor prompts")
+    click.echo(f"{BACKEND}: the same, and sends events by biz.fire_ai_event")
+    click.echo(f"{WORKER}: Dagster's processes and these commands; reads the sources, makes no tables")
+    click.echo(f"give them to logins, such as: grant {BACKEND} to shop_backend")
+
+
+@db.command()
+@click.pass_obj
 def url(context: Context) -> None:
     """Print the URL of the results' database."""
     click.echo(context.database_url)

@@ -1,0 +1,47 @@
+"""A worker and a site's run with the rights of the role `ai_worker` and no others."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from sqlalchemy import create_engine, make_url
+
+from ai_assets.chains.cells import cells_of_site
+from ai_assets.chains.outcome import Trigger
+from ai_assets.chains.site import run_cells
+from ai_assets.guard.admission import Guard
+from ai_assets.store.engine import make_engine
+from ai_assets.store.roles import WORKER, grant_roles
+
+
+def test_the_role_of_workers_is_enough_for_every_chain_and_for_a_sites_run(make_runtime, events, venue_url):
+    admin = create_engine(venue_url)
+    login, password = f"worker_{secrets.token_hex(6)}", secrets.token_hex(8)
+    with admin.begin() as connection:
+        grant_roles(connection)
+        connection.exec_driver_sql(f"create role {login} login password '{password}'")
+        connection.exec_driver_sql(f"grant {WORKER} to {login}")
+    url = make_url(venue_url).set(username=login, password=password)
+    runtime = make_runtime()
+    engine = make_engine(url.render_as_string(hide_password=False), pool_size=20)
+    runtime = replace(runtime, engine=engine, guard=Guard(engine, runtime.guard.limits))
+    try:
+        jobs = [events.consumption(has_assistant=True, assistant_id=7), events.note(), events.task()]
+        events.work(runtime)
+        assert {status for job in jobs for status in events.outcomes(job).values()} == {"success"}
+        assert [events.job(job).status for job in jobs] == ["completed"] * 3
+        summary = run_cells(
+            runtime,
+            cells_of_site(1001)[:9],
+            trigger=Trigger(trigger_type="batch"),
+            as_of=None,
+            on_result=lambda _cell, _result: None,
+        )
+        assert summary.failures == []
+        assert events.rows("select count(*) > 0 from biz.member_retention_clue") == [(True,)]
+    finally:
+        engine.dispose()
+        with admin.begin() as connection:
+            connection.exec_driver_sql(f"drop role {login}")
+        admin.dispose()
