@@ -84,7 +84,10 @@ def calls(page: str) -> list[str]:
     """Each call of `ai-assets` on a page, without that word: in code, in prose, and the table of commands."""
     text = text_of(page)
     prose = [span.partition("ai-assets ")[2] for span in spans(page) if re.match(r"(\S*/)?ai-assets ", span)]
-    blocks = [re.sub(r"\s#.*", "", call) for call in re.findall(r"^\S*/ai-assets (.+)$", text, re.MULTILINE)]
+    blocks = [
+        re.sub(r"\s#.*", "", call)
+        for call in re.findall(r"^ *(?:\w+=\S* )*\S*/ai-assets (.+)$", text, re.MULTILINE)
+    ]
     evaluated = re.findall(r"\$\(\S*ai-assets ([a-z -]+)\)", text)
     rows = [
         span.replace("\\|", "|")
@@ -172,3 +175,14 @@ def test_the_chinese_readme_has_what_the_english_one_has() -> None:
 
 def settings(page: str) -> list[str]:
     return re.findall(r"\b(?:AI|DASHSCOPE|DAGSTER)_[A-Z0-9_]+", text_of(page))
+
+
+def test_the_architecture_says_of_every_table_what_it_is() -> None:
+    scripts = (ROOT / "ai_assets/store/migrations/sql").glob("*.sql")
+    made = {
+        name
+        for script in scripts
+        for name in re.findall(r"^create table (biz\.\w+)", script.read_text("utf-8"), re.M)
+    }
+    assert "biz.ai_trigger_jobs" in made
+    assert made - set(spans("docs/architecture.md")) == set()
