@@ -10,12 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,30 +104,42 @@ def _post(url: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 class Camera:
-    """Headless Chromium; one picture a page."""
+    """A page of headless Chromium."""
 
-    def __init__(self, chromium: str) -> None:
-        self._chromium = chromium
+    def __init__(self, page: Any) -> None:
+        self._page = page
 
-    def take(self, url: str, name: str, size: tuple[int, int] = (1500, 950)) -> None:
-        """Write the page to docs/images/`name`.png."""
+    def take(
+        self,
+        url: str,
+        name: str,
+        *,
+        wait_for: str,
+        size: tuple[int, int] = (1500, 950),
+        press: Sequence[str] = (),
+    ) -> None:
+        """Write the page to docs/images/`name`.png, once it shows `wait_for` and each text of `press` was clicked."""
+        self._page.set_viewport_size({"width": size[0], "height": size[1]})
+        self._page.goto(url)
+        self._page.get_by_text(wait_for).first.wait_for()
+        for label in press:
+            self._page.get_by_text(label, exact=True).first.click()
+        # plots and layouts are drawn a moment later
+        self._page.wait_for_timeout(3000)
         target = IMAGES / f"{name}.png"
-        with tempfile.TemporaryDirectory() as profile:
-            subprocess.run(  # noqa: S603
-                [
-                    self._chromium,
-                    *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-                    f"--user-data-dir={profile}",
-                    f"--window-size={size[0]},{size[1]}",
-                    "--virtual-time-budget=25000",
-                    f"--screenshot={target}",
-                    url,
-                ],
-                check=True,
-                capture_output=True,
-                timeout=120,
-            )
+        self._page.screenshot(path=target)
         print(f"{target.relative_to(IMAGES.parent.parent)}: {url}")
+
+
+@contextmanager
+def camera_of(chromium: str) -> Iterator[Camera]:
+    """A camera; Chromium ends with it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield Camera(browser.new_page())
+        browser.close()
 
 
 def main() -> None:
@@ -142,28 +152,37 @@ def main() -> None:
     if shutil.which(given.chromium) is None:
         sys.exit(f"there is no {given.chromium}: install Debian's package chromium, or give --chromium")
     IMAGES.mkdir(exist_ok=True)
-    demo, camera = Demo(given.ui, given.simulator), Camera(given.chromium)
+    demo = Demo(given.ui, given.simulator)
+    with camera_of(shutil.which(given.chromium) or given.chromium) as camera:
+        _take_all(demo, camera)
+
+
+def _take_all(demo: Demo, camera: Camera) -> None:
     asset = f"{demo.ui}/assets/app2_finance"
 
-    def check(name: str, picture: str) -> None:
-        camera.take(f"{asset}?view=checks&checkDetail={name}", picture, (1500, 1000))
+    def check(name: str, picture: str, cell: str, *press: str) -> None:
+        camera.take(
+            f"{asset}?view=checks&checkDetail={name}", picture, wait_for=cell, size=(1500, 1000), press=press
+        )
 
     demo.make(GREEN, forced=True)
-    check("numbers_are_grounded", "check-green")
+    check("numbers_are_grounded", "check-green", GREEN)
     with demo.erring("wrong_figure"):
         demo.make(AMBER, forced=True)
-    check("numbers_are_grounded", "check-amber")
+    check("numbers_are_grounded", "check-amber", AMBER)
     with demo.erring("wrong_figures"):
         demo.make(RED, forced=True)
-    check("numbers_are_grounded", "check-red")
+    check("numbers_are_grounded", "check-red", RED)
     with demo.erring("not_json"):
         demo.make(UNREADABLE, forced=True)
-    check("reply_matches_schema", "check-unreadable")
-    camera.take(f"{asset}?view=partitions&partition={quote(UNREADABLE)}", "partitions")
-    camera.take(f"{asset}?view=partitions&partition={quote(GREEN)}", "metadata", (1500, 2600))
+    check("reply_matches_schema", "check-unreadable", UNREADABLE)
+    cells = f"{asset}?view=partitions&partition="
+    camera.take(cells + quote(UNREADABLE), "partitions", wait_for="did not materialize")
+    camera.take(cells + quote(GREEN), "metadata", wait_for="ai-assets explain", size=(1500, 1500))
     groups = ",".join(f"global@global:{group}" for group in GROUPS)
-    camera.take(f"{demo.ui}/asset-groups?expanded={quote(groups)}", "asset-graph", (2300, 1300))
-    camera.take(f"{demo.ui}/runs", "runs")
+    graph = f"{demo.ui}/asset-groups?expanded={quote(groups)}"
+    camera.take(graph, "asset-graph", wait_for="app4_analysis", size=(2400, 1500))
+    camera.take(f"{demo.ui}/runs", "runs", wait_for="site_insights")
     for cell in (AMBER, RED, UNREADABLE):
         demo.make(cell, forced=True)
 
