@@ -29,6 +29,7 @@ from ai_assets.apps import (
 from ai_assets.apps.base import Subject
 from ai_assets.apps.canonical import canonical_json
 from ai_assets.apps.member_source import Given, MemberSource
+from ai_assets.apps.registry import APPS as ALL_APPS
 from ai_assets.privacy.text import redact_text
 from ai_assets.warehouse.consumption import consumption
 from ai_assets.warehouse.people import Assistant, Member, Note, Task
@@ -246,3 +247,9 @@ def test_the_corpus_is_large_and_varied() -> None:
         min(sum(attempt["language"] == language for attempt in ATTEMPTS) for language in ("zh", "en")) >= 30
     )
     assert len({attempt["kind"] for attempt in ATTEMPTS}) >= 25
+
+
+def test_no_app_is_left_out() -> None:
+    # App2 and App2a share one prompt, which has a test of its own above
+    assert {*APPS, "app2_finance", "app2a_finance_area"} == set(ALL_APPS)
+    assert set(PLACES) == set(APPS)

@@ -1,0 +1,72 @@
+"""Every app stands in each list that it must be entered in; docs/apps.md says which. A list forgotten fails here.
+
+Not here: what the apps do, that the contract's eight are there (tests/apps/test_app_registry.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ai_assets.apps.base import App
+from ai_assets.apps.registry import APPS
+from ai_assets.assets.assistants import assistants
+from ai_assets.assets.members import members
+from ai_assets.chains import by_hand, staleness
+from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
+from ai_assets.settings import APP_ALIASES
+from ai_assets.simulator import kinds, replies
+from ai_assets.trust.limits import LIMITS
+
+
+def texts_of(schema: dict[str, Any], whole: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The places of an answer's texts, such as `clues.summary`; places in lists do not count."""
+    schema = whole["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if schema.get("type") == "string":
+        yield path
+    if "items" in schema:
+        yield from texts_of(schema["items"], whole, path)
+    for name, inner in schema.get("properties", {}).items():
+        yield from texts_of(inner, whole, f"{path}.{name}" if path else name)
+
+
+def test_every_app_is_about_a_site_a_member_or_a_pair_and_about_one_of_them_alone() -> None:
+    kinds_of_subject = [*by_hand.FINANCE_APPS, *MEMBER_STEPS, *PAIR_STEPS]
+    assert sorted(kinds_of_subject) == sorted(APPS)
+    assert set(staleness.FINANCE_APPS) == set(by_hand.FINANCE_APPS)
+
+
+def test_every_asset_of_members_and_of_pairs_is_a_step_that_its_run_makes() -> None:
+    # one that is none would be chosen, not run, and its run would end green
+    assert {key.to_user_string() for key in members.keys} == {*MEMBER_STEPS, RETENTION_CLUE}
+    assert {key.to_user_string() for key in assistants.keys} == set(PAIR_STEPS)
+
+
+def test_both_checks_of_every_app_stand_at_its_asset() -> None:
+    for made_by, steps in ((members, MEMBER_STEPS), (assistants, PAIR_STEPS)):
+        checked = sorted(key.asset_key.to_user_string() for key in made_by.check_keys)
+        assert checked == sorted([*steps, *steps])
+
+
+def test_every_app_is_known_to_the_settings_and_to_the_simulator() -> None:
+    aliases = {app.entry.alias for app in APPS.values()}
+    assert aliases == APP_ALIASES
+    assert aliases == set(kinds.APPS)
+    for alias in aliases:
+        assert replies.answer(1, alias, "{}")
+
+
+@pytest.mark.parametrize("app", APPS.values(), ids=APPS)
+def test_every_text_of_an_apps_answer_has_a_limit_of_its_own(app: App[Any]) -> None:
+    whole = app.answer.model_json_schema()
+    named = set(texts_of(whole, whole))
+    assert named, "an answer without any text"
+    assert named <= set(LIMITS), f"ai_assets/trust/limits.py has no limit for {named - set(LIMITS)}"
+
+
+@pytest.mark.parametrize("app", APPS.values(), ids=APPS)
+def test_what_the_simulator_answers_fits_the_apps_schema(app: App[Any]) -> None:
+    for prompt in ("{}", '{"会员": {"等级": "金卡"}, "消费记录": {"到店次数": 12, "消费金额": 345.5}}'):
+        app.answer.model_validate(replies.answer(1, app.entry.alias, prompt))
