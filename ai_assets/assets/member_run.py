@@ -129,10 +129,15 @@ def _make(
 
 
 def steps_of(selected: set[str]) -> list[str]:
-    """The selected assets' steps in the chain's order. App8 sets the retention clues itself: one step for both."""
+    """The selected assets' steps in the chain's order. App8 sets the retention clues itself: one step for both.
+
+    Raises ValueError for an asset that no chain makes: its run would end green and have made nothing.
+    """
     from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
 
     order = [*MEMBER_STEPS, *PAIR_STEPS]
+    if unknown := selected - {*order, RETENTION_CLUE}:
+        raise ValueError(f"{', '.join(sorted(unknown))}: in neither MEMBER_STEPS nor PAIR_STEPS")
     if "app8_consolidation" not in selected:
         order[order.index("app8_consolidation")] = RETENTION_CLUE
     return [name for name in order if name in selected]
