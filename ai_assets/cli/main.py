@@ -17,6 +17,7 @@ from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
 from ai_assets.cli.guard import guard
+from ai_assets.cli.jobs import jobs
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.stale import stale
@@ -45,6 +46,7 @@ for command in (
     work,
     run_app,
     guard,
+    jobs,
     explain,
     stale,
     env,
