@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetSelection,
+    Config,
     Failure,
     MetadataValue,
     OpExecutionContext,
@@ -12,6 +13,7 @@ from dagster import (
     job,
     op,
 )
+from pydantic import Field
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from ai_assets.housekeeping import Report
     from ai_assets.warehouse.sites import Site
 
 # the inbox retries, not Dagster: a failed cell ends its job's matter
@@ -121,26 +124,51 @@ def daily_prewarm() -> None:
     send_prewarm_events()
 
 
-@op(description="Settle leases whose holders died, and remove guard state that no longer matters.")
-def sweep_guard_state(context: OpExecutionContext, database: DatabaseResource) -> None:
-    """What was swept is on the output."""
-    from ai_assets.store import upkeep
-    from ai_assets.store.engine import reachable
+class HousekeepingConfig(Config):
+    """How this housekeeping goes."""
+
+    dry_run: bool = Field(False, description="Say what would go, and do nothing")
+
+
+@op(description="Settle leases whose holders died; let go of what is old and not in use.")
+def clean_up(context: OpExecutionContext, config: HousekeepingConfig, database: DatabaseResource) -> None:
+    """What went, and what stayed for it is in use, is on the output; Failure where a part failed."""
+    from ai_assets.housekeeping import keep_house
+    from ai_assets.settings import load_settings
 
     try:
+        settings = load_settings()
         engine = database.engine(pool_size=1)
-        with reachable("sweeping"):
-            swept = upkeep.sweep(engine)
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
+    report = keep_house(engine, context.instance, settings, dry_run=config.dry_run, tell=context.log.info)
     engine.dispose()
-    context.add_output_metadata({what: MetadataValue.int(count) for what, count in swept.items()})
+    context.add_output_metadata(_housekeeping_metadata(report))
+    if report.errors:
+        said = "; ".join(f"{what}: {error}" for what, error in report.errors.items())
+        raise Failure(f"a part failed, the others are done: {said}", allow_retries=False)
 
 
-@job(description="Every night: upkeep of the guard's state.", tags=NO_RETRIES)
+def _housekeeping_metadata(report: "Report") -> dict[str, MetadataValue[Any]]:
+    rows = "\n".join(
+        f"| {part.what} | {part.old} | {part.in_use} | {part.removed} | {part.setting}: {part.days} | {part.note} |"
+        for part in report.parts
+    )
+    went = "would go" if report.dry_run else "gone"
+    return {
+        **{what: MetadataValue.int(count) for what, count in report.swept.items()},
+        **{f"{part.what} {went}": MetadataValue.int(part.removed) for part in report.parts},
+        "retention": MetadataValue.md(
+            f"| what | old | in use | {went} | days | |\n|---|---|---|---|---|---|\n{rows}"
+        ),
+        "report": MetadataValue.json(report.as_plain()),
+    }
+
+
+@job(description="Every night: upkeep of the guard's state, and retention.", tags=NO_RETRIES)
 def housekeeping() -> None:
-    """See sweep_guard_state."""
-    sweep_guard_state()
+    """See clean_up."""
+    clean_up()
 
 
 JOBS: list[Any] = [site_insights, member_insights, assistant_insights, daily_prewarm, housekeeping]

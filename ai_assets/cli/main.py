@@ -17,6 +17,7 @@ from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
 from ai_assets.cli.guard import guard
+from ai_assets.cli.housekeeping import housekeeping
 from ai_assets.cli.jobs import jobs
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
@@ -47,6 +48,7 @@ for command in (
     run_app,
     guard,
     jobs,
+    housekeeping,
     explain,
     stale,
     env,
