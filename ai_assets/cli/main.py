@@ -20,6 +20,7 @@ from ai_assets.cli.guard import guard
 from ai_assets.cli.housekeeping import housekeeping
 from ai_assets.cli.jobs import jobs
 from ai_assets.cli.prewarm import prewarm
+from ai_assets.cli.report import report
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
@@ -49,6 +50,7 @@ for command in (
     guard,
     jobs,
     housekeeping,
+    report,
     explain,
     stale,
     env,

@@ -22,6 +22,7 @@ from dagster._core.events import (
     EngineEventData,
     StepMaterializationData,
 )
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.storage.event_log.schema import DynamicPartitionsTable, SqlEventLogStorageTable
 from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.utils import make_new_run_id
@@ -227,6 +228,18 @@ def test_no_member_goes_while_a_range_of_members_is_under_way(house, tags):
     house.run(0, DagsterRunStatus.STARTING, job="site_insights",
               **{"dagster/asset_partition_range_start": "1001:all|this_month"})  # fmt: skip
     assert house.going()[MEMBERS] == ["1001:1", "1001:2"]
+
+
+def test_no_member_goes_while_a_backfill_is_under_way(house):
+    house.keys(MEMBERS, "1001:1")
+    backfill = PartitionBackfill(
+        "abc", BulkActionStatus.REQUESTED, from_failure=False, tags={}, backfill_timestamp=NOW.timestamp()
+    )
+    house.instance.add_backfill(backfill)
+    plan = plan_members(house.instance, BEFORE, seen=frozenset())
+    assert (plan.going[MEMBERS], plan.held_up) == ([], "backfill abc is under way")
+    house.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))
+    assert house.going()[MEMBERS] == ["1001:1"]
 
 
 def test_a_keys_member_is_its_last_number():

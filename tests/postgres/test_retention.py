@@ -58,11 +58,11 @@ class Ledger:
         )  # fmt: skip
         return made
 
-    def alert(self, age: int = OLD) -> int:
+    def alert(self, age: float = OLD) -> int:
         with self.engine.begin() as connection:
             return connection.execute(text(
                 "insert into biz.ai_alerts (alert_type, message, last_at) values ('failed', 'x', clock_timestamp() - "
-                "make_interval(days => :age)) returning id"), {"age": age}).scalar_one()  # fmt: skip
+                "make_interval(secs => 86400 * :age)) returning id"), {"age": age}).scalar_one()  # fmt: skip
 
     def ids(self, table: str) -> set[int]:
         return {row["id"] for row in self.db.all(f"select id from biz.{table}")}
@@ -185,7 +185,8 @@ def test_the_calls_that_the_next_estimate_looks_at_stay_of_every_app(ledger):
 
 def test_an_alert_goes_before_its_call_can(ledger):
     ledger.alert(OLD)
-    ledger.alert(YOUNG + 1)
+    # its call may be some minutes older, and go this night
+    ledger.alert(99.5)
     young = ledger.alert(YOUNG - 1)
     ledger.clean()
     assert ledger.ids("ai_alerts") == {young}
@@ -258,14 +259,14 @@ def test_what_came_into_use_since_the_plan_stays(ledger):
     ledger.job(0, "duplicate", duplicate_of=referenced)
     ledger.call(0, job=called)
     ledger.db.run("delete from biz.ai_cache where id = :id", id=newer)
-    with ledger.engine.connect() as holder, holder.begin():
+    done = threading.Event()
+    # the pool ends last: a removal that waits for the row ends when the row is let go of
+    with ThreadPoolExecutor(1) as pool, ledger.engine.connect() as holder, holder.begin():
         holder.execute(text("select from biz.ai_trigger_jobs where id = :id for update"), {"id": held})
-        done = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            removal = pool.submit(retention.remove, ledger.engine, plans["trigger jobs"])
-            removal.add_done_callback(lambda _: done.set())
-            assert done.wait(20), "it waits for a row that somebody holds"
-            assert removal.result() == 1
+        removal = pool.submit(retention.remove, ledger.engine, plans["trigger jobs"])
+        removal.add_done_callback(lambda _: done.set())
+        assert done.wait(20), "it waits for a row that somebody holds"
+        assert removal.result() == 1
     assert goes not in ledger.ids("ai_trigger_jobs")
     assert {running, held, referenced, called} <= ledger.ids("ai_trigger_jobs")
     assert retention.remove(ledger.engine, plans["cache versions"]) == 0
