@@ -1,6 +1,7 @@
 """Jobs: what can be run as a whole. Not here: when (schedules, sensors), assets."""
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -76,6 +77,7 @@ def send_prewarm_events(
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
     short = _shortfall(context, engine, guard, active)
+    figures = _yesterday(context, engine)
     for line in short:
         context.log.warning(line)
     for site in active:
@@ -91,6 +93,7 @@ def send_prewarm_events(
             "sites": MetadataValue.int(len(active)),
             "trigger jobs": MetadataValue.json({str(site): number for site, number in jobs.items()}),
             "forecast": MetadataValue.md("\n".join(f"- {line}" for line in short) or "the budgets suffice"),
+            **figures,
         }
     )
     if failures:
@@ -113,6 +116,28 @@ def _shortfall(
         # an unexpected one too: it is about words, and the events must go
         context.log.exception("no forecast could be made")
         return [f"no forecast could be made: {error}"]
+
+
+def _yesterday(context: OpExecutionContext, engine: "Engine") -> dict[str, MetadataValue[Any]]:
+    """The head of the report of the day before, in AI_TIMEZONE. What goes wrong with it is logged and fails nothing."""
+    from ai_assets.report.headline import headline
+    from ai_assets.settings import load_settings
+    from ai_assets.store.day_figures import day_figures
+
+    try:
+        zone = load_settings().zone
+        day = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
+        numbers = headline(day_figures(engine, day, zone))
+    except Exception:
+        context.log.exception("the figures of the day before could not be added up")
+        return {}
+    values = {
+        f"yesterday: {name}": MetadataValue.int(number)
+        if isinstance(number, int)
+        else MetadataValue.float(number)
+        for name, number in numbers.items()
+    }
+    return {"day of the figures": MetadataValue.text(day.isoformat()), **values}
 
 
 @job(
@@ -142,8 +167,8 @@ def clean_up(context: OpExecutionContext, config: HousekeepingConfig, database: 
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
     report = keep_house(engine, context.instance, settings, dry_run=config.dry_run, tell=context.log.info)
+    context.add_output_metadata({**_housekeeping_metadata(report), **_yesterday(context, engine)})
     engine.dispose()
-    context.add_output_metadata(_housekeeping_metadata(report))
     if report.errors:
         said = "; ".join(f"{what}: {error}" for what, error in report.errors.items())
         raise Failure(f"a part failed, the others are done: {said}", allow_retries=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ def _drawn(title: str, chart: Any, key: Key, series: Mapping[str, Values]) -> Ch
 
 
 def _chart(kind: str, key: Key, **more: Any) -> Any:
-    import pygal
+    pygal = _library()
     from pygal.style import Style
 
     text = {f"{name}_font_size": 13 for name in ("label", "major_label", "no_data", "value", "tooltip")}
@@ -150,6 +151,15 @@ def _chart(kind: str, key: Key, **more: Any) -> Any:
         value_formatter=_rounded,
         **more,
     )
+
+
+def _library() -> Any:
+    import pygal
+
+    # its hook for plug-ins that draw maps speaks an import protocol of old: while it is there, Python warns of it at
+    # every import that fails, anywhere in this process
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+    return pygal
 
 
 def _svg(chart: Any, title: str) -> str:

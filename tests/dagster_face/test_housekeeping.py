@@ -89,3 +89,40 @@ def test_asked_to_stop_it_says_what_was_left(fresh, venue_engine, old_job):
     report = keep_house(venue_engine, fresh, load_settings(), stopped=lambda: True)
     assert set(report.errors) == {"guard state", "ledger", "member partitions", "Dagster runs"}
     assert jobs(venue_engine) == 1
+
+
+def call_of_yesterday(engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(
+            "insert into biz.ai_run_logs (app_type, site_id, target_id, trigger_type, status, tokens_used, cost_cny, "
+            "latency_ms, created_at) values ('app3_clue', 1001, '5', 'event', 'success', 1200, 0.5, 3000, "
+            "((date_trunc('day', clock_timestamp() at time zone 'Asia/Shanghai') - interval '1 hour') "
+            "at time zone 'Asia/Shanghai'))"))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["housekeeping", "daily_prewarm"])
+def test_the_runs_of_the_clock_carry_the_figures_of_the_day_before(
+    name, make_definitions, fresh, venue_engine
+):
+    call_of_yesterday(venue_engine)
+    result = make_definitions().resolve_job_def(name).execute_in_process(instance=fresh)
+    told = metadata(result)
+    assert (told["yesterday: calls"], told["yesterday: tokens"], told["yesterday: cost CNY"]) == (
+        1,
+        1200,
+        0.5,
+    )
+    assert told["yesterday: latency p95 s"] == 3.0
+
+
+@pytest.mark.parametrize("name", ["housekeeping", "daily_prewarm"])
+def test_figures_that_cannot_be_added_up_fail_no_run(
+    name, make_definitions, fresh, venue_engine, monkeypatch
+):
+    def broken(*_arguments):
+        raise RuntimeError("no such column")
+
+    monkeypatch.setattr("ai_assets.store.day_figures.day_figures", broken)
+    result = make_definitions().resolve_job_def(name).execute_in_process(instance=fresh)
+    assert result.success
+    assert not any(key.startswith("yesterday") for key in metadata(result))

@@ -70,3 +70,20 @@ def test_jobs_are_found_replayed_and_cancelled_as_typed(ai_assets):
     assert nothing.returncode == 2
     assert nothing.stderr.startswith("error: say which")
     assert ai_assets("jobs", "replay", "--state", "borken").returncode == 2
+
+
+def test_the_page_of_a_day_is_written_whole_or_not_at_all(ai_assets, tmp_path):
+    ai_assets("run-app", "app3_clue", "--site", "1001", "--member", "555")
+    page = tmp_path / "day.html"
+    done = ai_assets("report", "--day", "today", "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    assert "1 calls" in done.stdout
+    assert "app3_clue" in page.read_text("utf-8")
+    before = page.read_text("utf-8")
+    wrong = ai_assets("report", "--day", "someday", "--out", str(page))
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "error: --day 'someday' is no date: give 2026-01-31, today or yesterday\n"
+    assert ai_assets("report", "--out", str(tmp_path / "no" / "day.html")).returncode == 2
+    assert ai_assets("report", "--out", str(tmp_path)).returncode == 2
+    assert page.read_text("utf-8") == before
+    assert [path.name for path in tmp_path.glob("*.html*")] == ["day.html"]
