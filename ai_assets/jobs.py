@@ -1,10 +1,12 @@
 """Jobs: what can be run as a whole. Not here: when (schedules, sensors), assets."""
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetSelection,
+    Config,
     Failure,
     MetadataValue,
     OpExecutionContext,
@@ -12,6 +14,7 @@ from dagster import (
     job,
     op,
 )
+from pydantic import Field
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from ai_assets.housekeeping import Report
     from ai_assets.warehouse.sites import Site
 
 # the inbox retries, not Dagster: a failed cell ends its job's matter
@@ -73,6 +77,7 @@ def send_prewarm_events(
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
     short = _shortfall(context, engine, guard, active)
+    figures = _yesterday(context, engine)
     for line in short:
         context.log.warning(line)
     for site in active:
@@ -88,6 +93,7 @@ def send_prewarm_events(
             "sites": MetadataValue.int(len(active)),
             "trigger jobs": MetadataValue.json({str(site): number for site, number in jobs.items()}),
             "forecast": MetadataValue.md("\n".join(f"- {line}" for line in short) or "the budgets suffice"),
+            **figures,
         }
     )
     if failures:
@@ -112,6 +118,28 @@ def _shortfall(
         return [f"no forecast could be made: {error}"]
 
 
+def _yesterday(context: OpExecutionContext, engine: "Engine") -> dict[str, MetadataValue[Any]]:
+    """The head of the report of the day before, in AI_TIMEZONE. What goes wrong with it is logged and fails nothing."""
+    from ai_assets.report.headline import headline
+    from ai_assets.settings import load_settings
+    from ai_assets.store.day_figures import day_figures
+
+    try:
+        zone = load_settings().zone
+        day = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
+        numbers = headline(day_figures(engine, day, zone))
+    except Exception:
+        context.log.exception("the figures of the day before could not be added up")
+        return {}
+    values = {
+        f"yesterday: {name}": MetadataValue.int(number)
+        if isinstance(number, int)
+        else MetadataValue.float(number)
+        for name, number in numbers.items()
+    }
+    return {"day of the figures": MetadataValue.text(day.isoformat()), **values}
+
+
 @job(
     description="Every day: an event for each active site. The dws_completed sensor starts their runs.",
     tags=NO_RETRIES,
@@ -121,26 +149,51 @@ def daily_prewarm() -> None:
     send_prewarm_events()
 
 
-@op(description="Settle leases whose holders died, and remove guard state that no longer matters.")
-def sweep_guard_state(context: OpExecutionContext, database: DatabaseResource) -> None:
-    """What was swept is on the output."""
-    from ai_assets.store import upkeep
-    from ai_assets.store.engine import reachable
+class HousekeepingConfig(Config):
+    """How this housekeeping goes."""
+
+    dry_run: bool = Field(False, description="Say what would go, and do nothing")
+
+
+@op(description="Settle leases whose holders died; let go of what is old and not in use.")
+def clean_up(context: OpExecutionContext, config: HousekeepingConfig, database: DatabaseResource) -> None:
+    """What went, and what stayed for it is in use, is on the output; Failure where a part failed."""
+    from ai_assets.housekeeping import keep_house
+    from ai_assets.settings import load_settings
 
     try:
+        settings = load_settings()
         engine = database.engine(pool_size=1)
-        with reachable("sweeping"):
-            swept = upkeep.sweep(engine)
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
+    report = keep_house(engine, context.instance, settings, dry_run=config.dry_run, tell=context.log.info)
+    context.add_output_metadata({**_housekeeping_metadata(report), **_yesterday(context, engine)})
     engine.dispose()
-    context.add_output_metadata({what: MetadataValue.int(count) for what, count in swept.items()})
+    if report.errors:
+        said = "; ".join(f"{what}: {error}" for what, error in report.errors.items())
+        raise Failure(f"a part failed, the others are done: {said}", allow_retries=False)
 
 
-@job(description="Every night: upkeep of the guard's state.", tags=NO_RETRIES)
+def _housekeeping_metadata(report: "Report") -> dict[str, MetadataValue[Any]]:
+    rows = "\n".join(
+        f"| {part.what} | {part.old} | {part.in_use} | {part.removed} | {part.setting}: {part.days} | {part.note} |"
+        for part in report.parts
+    )
+    went = "would go" if report.dry_run else "gone"
+    return {
+        **{what: MetadataValue.int(count) for what, count in report.swept.items()},
+        **{f"{part.what} {went}": MetadataValue.int(part.removed) for part in report.parts},
+        "retention": MetadataValue.md(
+            f"| what | old | in use | {went} | days | |\n|---|---|---|---|---|---|\n{rows}"
+        ),
+        "report": MetadataValue.json(report.as_plain()),
+    }
+
+
+@job(description="Every night: upkeep of the guard's state, and retention.", tags=NO_RETRIES)
 def housekeeping() -> None:
-    """See sweep_guard_state."""
-    sweep_guard_state()
+    """See clean_up."""
+    clean_up()
 
 
 JOBS: list[Any] = [site_insights, member_insights, assistant_insights, daily_prewarm, housekeeping]

@@ -26,6 +26,7 @@ APP_ALIASES = frozenset({"app2", "app2a", "app3", "app4", "app5", "app6", "app7"
 MemberNames = Literal["full", "surname", "pseudonym"]
 """What members are called in prompts (`ai_assets.apps.names`)."""
 Tokens = Annotated[int, Field(ge=1, le=10**15)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
 Price = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
@@ -260,6 +261,31 @@ class Settings(BaseSettings):
         le=90,
         description="Days the dws_completed sensor looks back for batches finished late or corrected",
     )
+    run_log_retention_days: Days = Field(
+        180,
+        validation_alias="AI_RUN_LOG_RETENTION_DAYS",
+        description="Days that calls are kept in the run log, and alerts of them; one that a kept text is from stays",
+    )
+    cache_retention_days: Days = Field(
+        180,
+        validation_alias="AI_CACHE_RETENTION_DAYS",
+        description="Days that a text in the cache is kept after a newer one took its place; the newest always stays",
+    )
+    inbox_retention_days: Days = Field(
+        180,
+        validation_alias="AI_INBOX_RETENTION_DAYS",
+        description="Days that ended trigger jobs are kept; one that a kept call is from stays",
+    )
+    dagster_retention_days: Days = Field(
+        30,
+        validation_alias="AI_DAGSTER_RETENTION_DAYS",
+        description="Days that ended Dagster runs and event logs are kept; what a partition's state rests on stays",
+    )
+    member_retention_days: Days = Field(
+        365,
+        validation_alias="AI_MEMBER_RETENTION_DAYS",
+        description="Days without an event or answer after which a member's partitions go from Dagster; texts stay",
+    )
     prices: dict[str, tuple[Price, Price]] = Field(
         {
             "qwen-max": (Decimal("0.0024"), Decimal("0.0096")),
@@ -331,6 +357,9 @@ class Settings(BaseSettings):
             raise ValueError("AI_GROUNDED_WARN_BELOW is below AI_GROUNDED_ERROR_BELOW")
         if self.workers_max < self.workers_min:
             raise ValueError("AI_WORKERS_MAX is below AI_WORKERS_MIN")
+        if self.inbox_retention_days <= self.etl_lookback_days:
+            # the sensor would find a batch again whose event is gone, and make its site anew
+            raise ValueError("AI_INBOX_RETENTION_DAYS is not above AI_ETL_LOOKBACK_DAYS")
         return self
 
     @property

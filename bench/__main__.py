@@ -8,7 +8,20 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import completejourney, grounding, guard, imports, intake, memo, memory, runs, waves, workers
+from bench import (
+    completejourney,
+    grounding,
+    guard,
+    imports,
+    intake,
+    memo,
+    memory,
+    report,
+    retention,
+    runs,
+    waves,
+    workers,
+)
 from bench.figures import Figure, print_figures
 from bench.places import forget_environment
 
@@ -22,6 +35,8 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "intake": intake.measure,
     "workers": workers.measure,
     "runs": runs.measure,
+    "report": report.measure,
+    "retention": retention.measure,
     "memory": memory.measure,
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from ai_assets.errors import AiAssetsError
-from ai_assets.store import claims, workers
+from ai_assets.store import claims, job_control, workers
 from ai_assets.store.engine import first_line, reachable
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class Heart:
                     lease_s=self._lease_s,
                 ).items()
             )
+            cancelled = job_control.asked_to_stop(connection, owner=self._worker_id)
         self._lose(ours, asked)
+        self._cancel(cancelled)
         self._let_orphans_go(ours)
 
     def _beat_on(self) -> None:
@@ -109,6 +111,13 @@ class Heart:
             if chain.attempt not in ours and chain.claimed_at < asked and not chain.ended.is_set():
                 logger.error("trigger job %s is another worker's now: its chain stops", chain.job.id)
                 chain.lost.set()
+                chain.cancelled.set()
+
+    def _cancel(self, attempts: set[tuple[int, int]]) -> None:
+        """Chains that an operator wants stopped: they end as in a worker that stops, and Postgres ends their jobs."""
+        for chain in self._held():
+            if chain.attempt in attempts and not chain.ended.is_set() and not chain.cancelled.is_set():
+                logger.warning("trigger job %s was cancelled: its chain stops", chain.job.id)
                 chain.cancelled.set()
 
     def _let_orphans_go(self, ours: set[tuple[int, int]]) -> None:

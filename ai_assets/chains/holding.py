@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Hold:
-    """Beats every third of the lease. Where Postgres says that the job is another's, sets `lost`.
+    """Beats every third of the lease. Where Postgres says that the job is another's or was cancelled, sets `lost`.
 
     `lost` is the cancellation of whatever works on the job: two must never work on one.
     """
@@ -56,6 +56,6 @@ class Hold:
                 logger.warning("no heartbeat for trigger job %s: Postgres cannot be reached", self._job_id)
                 continue
             if not held:
-                logger.error("trigger job %s was taken over: this run stops", self._job_id)
+                logger.error("trigger job %s was taken over or cancelled: this run stops", self._job_id)
                 self._lost.set()
                 return

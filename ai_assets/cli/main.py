@@ -17,7 +17,10 @@ from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
 from ai_assets.cli.guard import guard
+from ai_assets.cli.housekeeping import housekeeping
+from ai_assets.cli.jobs import jobs
 from ai_assets.cli.prewarm import prewarm
+from ai_assets.cli.report import report
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
@@ -45,6 +48,9 @@ for command in (
     work,
     run_app,
     guard,
+    jobs,
+    housekeeping,
+    report,
     explain,
     stale,
     env,

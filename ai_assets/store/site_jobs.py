@@ -50,7 +50,7 @@ _CLAIM = text(
 _HEARTBEAT = text(
     """
     update biz.ai_trigger_jobs set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
-    where id = :id and lease_owner = :owner and status = 'running'
+    where id = :id and lease_owner = :owner and status = 'running' and cancel_asked_at is null
     """
 )
 _HAND_BACK = text(
@@ -147,7 +147,7 @@ def claim(
 
 
 def heartbeat(connection: Connection, job_id: int, *, owner: str, lease_s: float) -> bool:
-    """Hold a job on; False where it is this owner's no more."""
+    """Hold a job on; False where it is this owner's no more, or an operator wants it stopped."""
     parameters = {"id": job_id, "owner": owner, "lease_s": lease_s}
     return connection.execute(_HEARTBEAT, parameters).rowcount == 1
 

@@ -81,6 +81,7 @@ def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_name
         "event_worker",
         "housekeeping",
         "member_insights",
+        "replay",
         "site_insights",
     ]
     assert sorted(seen["sensors"]) == ["business_events", "dws_completed"]

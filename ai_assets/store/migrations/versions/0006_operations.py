@@ -1,0 +1,16 @@
+"""What operators do to the ledger: replay, cancel, retention."""
+
+from importlib.resources import files
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+SCRIPT = "0006_operations.sql"
+
+
+def upgrade() -> None:
+    """Run the script as it stands: the driver reads no parameters in it."""
+    sql = files("ai_assets.store").joinpath("migrations", "sql", SCRIPT).read_text("utf-8")
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
