@@ -2,6 +2,7 @@
 
 The bounds are a little looser than what was measured (see tests/data/grounding/README.md), so that a change
 of a few answers is seen in the bench and not here. They may be raised, and not lowered without a word why.
+Lowered once, from 96 and 97 caught to 95: the third held-out set, by another author, is harder than the second.
 """
 
 from __future__ import annotations
