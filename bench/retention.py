@@ -73,7 +73,8 @@ def measure() -> list[figures.Figure]:
         figures.exactly("retention", "young ones that stayed", left, YOUNG),
         figures.at_most("retention", f"p95 of an event while they go ({busy:.1f} ms) / while none go ({quiet:.1f} ms), "
                         f"{many}", busy / quiet, SLOWER, " x"),
-        figures.told("retention", "plan, then removal at half the time", f"{planned_s:.1f} s, {working_s:.0f} s"),
+        figures.told("retention", f"plan, then removal in {retention.DUTY:.0%} of the time",
+                     f"{planned_s:.1f} s, {working_s:.0f} s"),
     ]  # fmt: skip
 
 

@@ -16,9 +16,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, text
 
 from ai_assets.store.engine import reachable
+from ai_assets.warehouse.areas import ALL, AREAS
+from ai_assets.warehouse.windows import WINDOWS
 
 CHANGES_SHOWN = 200
-FINANCE_APPS = ("app2_finance", "app2a_finance_area")
+APP2, APP2A = "app2_finance", "app2a_finance_area"
 """The apps of the grid, which are also the cache types of their texts."""
 
 # percentiles of what was answered or not in time: a refusal takes no time of the app's
@@ -119,25 +121,33 @@ _CELLS = text(
         where j.event_type = 'dws_completed' and j.created_at >= cast(:begins as timestamptz) - interval '2 days'
           and j.created_at < :ends and j.finished_at >= :begins and j.finished_at < :ends
           and x ->> 'outcome' = 'reused'),
-    texts as (
-        select s.site_id, n.target_id, n.made_at
-        from (select distinct cache_type, site_id from site where site_id is not null) s
-        cross join lateral (
-            select distinct on (c.target_id) c.target_id, c.created_at as made_at from biz.ai_cache c
-            where c.cache_type = s.cache_type and c.site_id = s.site_id and c.created_at < :ends
-            order by c.target_id, c.run_log_id desc) n)
-    select coalesce(t.site_id, c.site_id) as site, coalesce(t.target_id, c.target_id) as target,
-        c.status, c.reason, u.target_id is not null as reused, t.made_at
-    from texts t
-    full join called c on c.site_id = t.site_id and c.target_id = t.target_id
-    left join used_again u on u.site_id = coalesce(t.site_id, c.site_id)
-        and u.target_id = coalesce(t.target_id, c.target_id)
+    cell as (
+        select s.site_id, t.cache_type, t.target_id
+        from (select site_id from site where site_id is not null union select site_id from called) s
+        cross join unnest(cast(:cell_types as text[]), cast(:cell_targets as text[])) t (cache_type, target_id))
+    select e.site_id as site, e.target_id as target, c.status, c.reason, u.target_id is not null as reused, n.made_at
+    from cell e
+    left join lateral (
+        select v.created_at as made_at from biz.ai_cache v
+        where v.cache_type = e.cache_type and v.site_id = e.site_id and v.target_id = e.target_id
+          and v.created_at < :ends
+        order by v.run_log_id desc limit 1) n on true
+    left join called c on c.site_id = e.site_id and c.target_id = e.target_id
+    left join used_again u on u.site_id = e.site_id and u.target_id = e.target_id
+    where n.made_at is not null or c.status is not null or u.target_id is not null
     order by site, target
     """
 )
 
 # bits of grouping(app, site, hour) that are not grouped by
 _TOTAL, _BY_APP, _BY_SITE, _BY_HOUR = 7, 3, 5, 6
+
+
+_CELL_KEYS = {
+    "types": [APP2, APP2A],
+    "cell_types": [APP2 if area == ALL else APP2A for area in AREAS for _ in WINDOWS],
+    "cell_targets": [f"{window}__{area}" for area in AREAS for window in WINDOWS],
+}
 
 
 @dataclass(frozen=True)
@@ -270,9 +280,7 @@ def day_figures(engine: Engine, day: date, zone: ZoneInfo) -> DayFigures:
                 row["app"]: row["state"] for row in _rows(connection, _BREAKERS_AT, {"begins": begins})
             },
             alerts={row["alert"]: row["times"] for row in _rows(connection, _ALERTS, span)},
-            cells=tuple(
-                _cell(row) for row in _rows(connection, _CELLS, {**span, "types": list(FINANCE_APPS)})
-            ),
+            cells=tuple(_cell(row) for row in _rows(connection, _CELLS, {**span, **_CELL_KEYS})),
         )
 
 

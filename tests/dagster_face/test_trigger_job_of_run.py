@@ -14,6 +14,7 @@ from ai_assets.chains.observer import observed
 from ai_assets.partitions import range_tags
 from ai_assets.simulator.server import Simulator
 from ai_assets.store import inbox, site_jobs
+from ai_assets.store.job_control import cancel_job
 from ai_assets.store.trigger_jobs import TriggerJob
 
 
@@ -103,3 +104,27 @@ def test_a_run_that_is_only_told_to_stop_hands_its_job_back(run_job, job, simula
     assert run_job().success
     assert (job().status, job().attempts) == ("completed", 2)
     assert simulator.stats()["total"] <= 72 + 16
+
+
+def test_a_run_whose_job_an_operator_cancels_stops_at_its_heartbeat_with_what_it_made(
+    run_job, job, job_id, simulator: Simulator, venue_engine: Engine, monkeypatch
+):
+    monkeypatch.setenv("AI_LEASE_S", "5")
+    answers = []
+
+    def cancel(_cell, _result) -> None:
+        if not answers:
+            # the others hang until the run hears of it
+            simulator.configure(latency=60)
+            with venue_engine.begin() as connection:
+                answers.append(cancel_job(connection, job_id, why="cancelled by kim: too dear"))
+
+    with observed(cancel):
+        assert not run_job(config={"concurrency": 4}).success
+    ended = job()
+    assert answers == ["asked"]
+    assert ended.status == "partial"
+    assert ended.error_message.startswith("cancelled by kim: too dear; ")
+    assert simulator.stats()["total"] < 72
+    with venue_engine.connect() as connection:
+        assert site_jobs.due_site_jobs(connection) == []

@@ -178,6 +178,9 @@ def test_the_grid_says_of_each_cell_what_the_day_came_to_and_of_when_its_text_is
     # a later one does not change this day
     of_day.text("this_week__all", NOON.replace(day=18), log=99)
     of_day.text("this_month__all", yesterday, site=1002, log=1)
+    # a site whose first call ever failed; and what is no cell
+    of_day.call("failed", app="app2a_finance_area", target_id="this_month__ktv", site=1003)
+    of_day.call("failed", app="app2a_finance_area", target_id="this_month__garage", site=1003)
     cells = {(cell.site, cell.target): cell for cell in of_day.figures().cells}
     assert {key: (cell.outcome, cell.made_at and cell.made_at.day) for key, cell in cells.items()} == {
         (1001, "this_month__all"): ("success", 17),
@@ -185,6 +188,7 @@ def test_the_grid_says_of_each_cell_what_the_day_came_to_and_of_when_its_text_is
         (1001, "this_week__all"): ("timeout", 16),
         (1001, "this_week__hallA"): ("refused", None),
         (1002, "this_month__all"): (None, 16),
+        (1003, "this_month__ktv"): ("failed", None),
     }
     assert cells[1001, "this_week__hallA"].reason == "budget_exceeded:day"
 
