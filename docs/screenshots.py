@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -183,6 +185,12 @@ def _take_all(demo: Demo, camera: Camera) -> None:
     graph = f"{demo.ui}/asset-groups?expanded={quote(groups)}"
     camera.take(graph, "asset-graph", wait_for="app4_analysis", size=(2400, 1500))
     camera.take(f"{demo.ui}/runs", "runs", wait_for="site_insights")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "day.html"
+        subprocess.run(  # noqa: S603
+            [Path(sys.executable).parent / "ai-assets", "report", "--day", "today", "--out", page], check=True
+        )
+        camera.take(page.as_uri(), "report", wait_for="By app", size=(1300, 1500))
     for cell in (AMBER, RED, UNREADABLE):
         demo.make(cell, forced=True)
 

@@ -34,7 +34,7 @@ def page() -> Iterator[Any]:
 
 
 def test_a_red_cell_is_materialized_by_a_click_and_turns_green(
-    serve, venue_environment, waiting, simulator, page
+    serve, ai_assets, venue_environment, waiting, simulator, page, tmp_path
 ):
     simulator.configure("app2a", kind="data_inspection", fail=1.0)
     port = waiting.free_port()
@@ -67,3 +67,9 @@ def test_a_red_cell_is_materialized_by_a_click_and_turns_green(
     page.goto(f"http://127.0.0.1:{port}/assets/app2_finance?view=checks&checkDetail=numbers_are_grounded")
     page.get_by_text(CELL, exact=True).first.wait_for()
     page.get_by_text("Passed", exact=True).first.wait_for()
+
+    report = tmp_path / "day.html"
+    assert ai_assets("report", "--day", "today", "--out", str(report)).returncode == 0
+    page.goto(report.as_uri())
+    page.get_by_text("Finance insights: 72 cells of each site").wait_for()
+    assert page.get_by_text("content_filtered").count() >= 1
