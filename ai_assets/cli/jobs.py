@@ -25,7 +25,7 @@ from ai_assets.cli.jobs_words import (
     detail_lines,
     details_as_plain,
     is_stopped,
-    table,
+    lines,
 )
 from ai_assets.errors import InputError
 
@@ -98,9 +98,8 @@ def list_(context: Context, /, limit: int, as_json: bool, **said: Any) -> None:
     if not found:
         click.echo("no such trigger job", err=True)
         return
-    from rich.console import Console
-
-    Console().print(table(found))
+    for line in lines(found):
+        click.echo(line)
     if len(found) == limit:
         click.echo(f"the newest {limit}; --limit shows more", err=True)
 
@@ -208,10 +207,8 @@ def _would_replay(engine: Engine, job_ids: list[int], pace: float | None, *, as_
     if as_json:
         _echo_json({"chosen": len(job_ids), "job_ids": job_ids})
         return 0
-    if shown:
-        from rich.console import Console
-
-        Console().print(table(shown))
+    for line in lines(shown):
+        click.echo(line)
     lasts = "" if not pace else f", over {max(0.0, (len(job_ids) - 1) / pace):.1f} min"
     click.echo(f"{len(job_ids)} would be replayed{lasts}; nothing was done", err=True)
     return 0

@@ -1,4 +1,4 @@
-"""Trigger jobs as a table, as lines and as plain values. Pure. Not here: reading them, the commands (`jobs`)."""
+"""Trigger jobs as lines and as plain values. Pure. Not here: reading them, the commands (`jobs`)."""
 
 from __future__ import annotations
 
@@ -10,33 +10,19 @@ from typing import TYPE_CHECKING, Any
 from ai_assets.cli.explain_values import payload_summary
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ai_assets.store.job_list import JobDetails, ListedJob
 
-_ERROR_SHOWN = 60
 
+def lines(found: Sequence[ListedJob]) -> Iterator[str]:
+    """One line a job, in the order given: its columns beneath each other, its error last and whole.
 
-def table(found: Sequence[ListedJob]) -> Table:
-    """One line a job, in the order given."""
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table()
-    for name, justify in (("id", "right"), ("state", "left"), ("event", "left"), ("site", "right"),
-                          ("member", "right"), ("came", "left"), ("took", "right"), ("tries", "right"),
-                          ("error", "left")):  # fmt: skip
-        made.add_column(name, justify="right" if justify == "right" else "left")
-    for one in found:
-        job = one.job
-        cells = (
-            job.id, _state(one), job.event_type + (" forced" if job.is_forced else ""), job.site_id, job.member_id,
-            _at(job.created_at), _took(job.started_at, job.finished_at), job.attempts or None,
-            (job.error_message or "")[:_ERROR_SHOWN],
-        )  # fmt: skip
-        # errors are others' text: as text they neither steer the terminal nor are read as markup
-        made.add_row(*(Text(printable("" if cell is None else str(cell))) for cell in cells))
-    return made
+    No table with borders: it would break ids and times apart on a narrow terminal, and a line can be searched.
+    """
+    rows = [_columns(one) for one in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for one, row in zip(found, rows, strict=True):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield printable(f"{cells}  {one.job.error_message or ''}".rstrip())
 
 
 def as_plain(one: ListedJob) -> dict[str, Any]:
@@ -170,6 +156,20 @@ def _call(call: Mapping[str, Any]) -> str:
         f"call {call['id']}: {call['app_type']} {call['target_id']}, {call['status']}{reason}{latency}, "
         f"{call['tokens_used'] or 0:,} tokens{cost}{text}"
     )
+
+
+def _columns(one: ListedJob) -> list[str]:
+    job = one.job
+    return [
+        str(job.id),
+        _state(one),
+        job.event_type + (" forced" if job.is_forced else ""),
+        f"site {job.site_id or '-'}",
+        f"member {job.member_id or '-'}",
+        _at(job.created_at),
+        _took(job.started_at, job.finished_at),
+        f"tries {job.attempts}" if job.attempts > 1 else "",
+    ]
 
 
 def _state(one: ListedJob) -> str:

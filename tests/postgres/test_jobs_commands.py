@@ -36,13 +36,16 @@ def failed(inbox_of, member: int = 555) -> int:
     return job.id
 
 
-def test_the_list_shows_the_newest_first_as_a_table_and_as_json(run, inbox_of):
+def test_the_list_shows_the_newest_first_a_line_each_and_as_json(run, inbox_of):
     first, second = failed(inbox_of, 1), failed(inbox_of, 2)
     code, out, _ = run("list", "--state", "failed", "--json")
     assert code == 0
     assert [job["id"] for job in json.loads(out)] == [second, first]
     _, out, _ = run("list", "--site", "1001")
-    assert out.index(str(second)) < out.index(str(first))
+    assert [line.split()[:3] for line in out.splitlines()] == [
+        [str(second), "failed", "consumption"], [str(first), "failed", "consumption"]
+    ]  # fmt: skip
+    assert "app3_clue: [red]timeout?[0m" in out
     assert "\x1b" not in out
     _, out, err = run("list", "--state", "dead")
     assert (out, err) == ("", "no such trigger job\n")

@@ -47,9 +47,17 @@ def test_jobs_go_out_evenly_and_who_was_held_up_does_not_hurry_afterwards():
     time = Time(sending_s=0.5)
     run(time, [1, 2, 3], 30.0)
     assert [at for _, at in time.sent] == [100.0, 102.0, 104.0]
-    slow = Time(sending_s=10.0)
-    run(slow, [1, 2, 3], 30.0)
-    assert [at for _, at in slow.sent] == [100.0, 110.0, 120.0]
+    held_up = Time(sending_s=10.0)
+    send = held_up.send
+
+    def send_slowly_once(job_id: int) -> Replay:
+        made = send(job_id)
+        held_up.sending_s = 0.0
+        return made
+
+    held_up.send = send_slowly_once
+    run(held_up, [1, 2, 3, 4], 30.0)
+    assert [at for _, at in held_up.sent] == [100.0, 110.0, 112.0, 114.0]
 
 
 def test_without_a_rate_nobody_waits():

@@ -61,6 +61,11 @@ BAD = {
     "AI_WORKER_LINGER_S": ["-1", "3601"],
     "AI_WORKER_MAX_MINUTES": ["0", "1441"],
     "AI_ETL_LOOKBACK_DAYS": ["0", "91"],
+    "AI_RUN_LOG_RETENTION_DAYS": ["0", "36501", "1.5", "forever"],
+    "AI_CACHE_RETENTION_DAYS": ["0", "36501"],
+    "AI_INBOX_RETENTION_DAYS": ["0", "36501", "3"],
+    "AI_DAGSTER_RETENTION_DAYS": ["0", "36501"],
+    "AI_MEMBER_RETENTION_DAYS": ["0", "36501"],
     "AI_PRICES": ['{"m": [1]}', '{"m": [1, -2]}', '{"m": ["NaN", 1]}', '{"m": "cheap"}', "[]", "{nope", "5"],
     "AI_HOME": ["~no_such_user/ai"],
     "AI_DATABASE_URL": ["mysql://u:hunter2@h/d", "sqlite:///hunter2", "hunter2", "postgresql:hunter2"],
@@ -169,6 +174,15 @@ def test_settings_that_contradict_each_other_are_both_named(env, low, high, valu
     env.setenv(high, values[1])
     with pytest.raises(ConfigurationError, match=f"{high} is below {low}"):
         load_settings()
+
+
+def test_the_inbox_remembers_every_batch_that_the_sensor_looks_back_for(env):
+    env.setenv("AI_ETL_LOOKBACK_DAYS", "60")
+    env.setenv("AI_INBOX_RETENTION_DAYS", "60")
+    with pytest.raises(ConfigurationError, match="AI_INBOX_RETENTION_DAYS is not above AI_ETL_LOOKBACK_DAYS"):
+        load_settings()
+    env.setenv("AI_INBOX_RETENTION_DAYS", "61")
+    assert load_settings().inbox_retention_days == 61
 
 
 def test_secrets_never_print(env):
