@@ -16,11 +16,13 @@ from ai_assets.cli.env import env
 from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
+from ai_assets.cli.gateway import gateway
 from ai_assets.cli.guard import guard
 from ai_assets.cli.prewarm import prewarm
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
+from ai_assets.cli.token import token
 from ai_assets.cli.watch import watch
 from ai_assets.cli.work import work
 from ai_assets.errors import AiAssetsError, ConfigurationError, InputError
@@ -50,6 +52,8 @@ for command in (
     env,
     status,
     watch,
+    gateway,
+    token,
     simulate,
     up,
     demo,
