@@ -21,8 +21,8 @@ from ai_assets.store.tokens import Kept, Role, Token, fits, id_in
 
 FRESH_S = 3.0
 """A token that was revoked opens nothing more after so many seconds."""
-_AGAIN_S = 0.25
-"""An unknown token may be a new one: the tokens are read again, no sooner than this after the last time."""
+_AGAIN_S = 0.05
+"""An unknown token may be a new one: the tokens are read again, for all who wait, no sooner than this after the last."""
 
 SUBPROTOCOL = "bearer."
 """How a browser, which cannot set a header, sends its token to a WebSocket: as a subprotocol with this beginning."""
@@ -32,10 +32,14 @@ class TokenBook:
     """The valid tokens, read again when they are asked for and no longer fresh. One reads, the others wait for it."""
 
     def __init__(
-        self, load: Callable[[], Awaitable[Mapping[int, Kept]]], clock: Callable[[], float] = time.monotonic
+        self,
+        load: Callable[[], Awaitable[Mapping[int, Kept]]],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._load = load
         self._clock = clock
+        self._sleep = sleep
         self._kept: Mapping[int, Kept] = {}
         self._at: float | None = None
         self._reading = asyncio.Lock()
@@ -45,7 +49,7 @@ class TokenBook:
         token_id = id_in(given)
         await self._be_fresh(FRESH_S)
         if token_id is not None and token_id not in self._kept:
-            await self._be_fresh(_AGAIN_S)
+            await self._read_after(self._clock())
         kept = self._kept.get(token_id) if token_id is not None else None
         return kept.token if fits(given, kept) and kept and kept.token.live(datetime.now(UTC)) else None
 
@@ -59,9 +63,20 @@ class TokenBook:
             return
         async with self._reading:
             if not self._is_fresh(seconds):
-                began = self._clock()
-                self._kept = await self._load()
-                self._at = began
+                await self._read()
+
+    async def _read_after(self, moment: float) -> None:
+        """So that what was made before this moment is known."""
+        async with self._reading:
+            if self._at is not None and self._at < moment:
+                await self._sleep(max(0.0, self._at + _AGAIN_S - self._clock()))
+            if self._at is None or self._at < moment:
+                await self._read()
+
+    async def _read(self) -> None:
+        began = self._clock()
+        self._kept = await self._load()
+        self._at = began
 
     def _is_fresh(self, seconds: float) -> bool:
         return self._at is not None and self._clock() - self._at < seconds

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from ai_assets.errors import AiAssetsError
+from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.gateway.database import Database
 from ai_assets.privacy.logs import log_defect
 from ai_assets.store import news
@@ -36,6 +36,7 @@ PAGE = 200
 LOOK_S = 2.0
 """The reader looks so often without being told of anything."""
 _AFRESH_S = 0.5
+_BEGIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Hub:
         self._database = database
         self._rings: dict[tuple[str, int], Ring] = {}
         self._woken = asyncio.Event()
+        self._begun = asyncio.Event()
         self._stop = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.position: int | None = None
@@ -114,6 +116,15 @@ class Hub:
     def ready(self) -> bool:
         """Whether news come at once: Postgres tells of them, and they can be read."""
         return self.listening and self.reading
+
+    async def begun(self) -> int:
+        """The position, once there is one. Raises DatabaseUnavailableError where there is none for some seconds."""
+        try:
+            async with asyncio.timeout(_BEGIN_S):
+                await self._begun.wait()
+        except TimeoutError:
+            raise DatabaseUnavailableError("no news could be read yet") from None
+        return self.position or 0
 
     def follow(self, channel: str, site_id: int) -> Ring:
         """A site's ring, which is kept until every follower has left. Needs a position."""
@@ -160,6 +171,7 @@ class Hub:
     async def _catch_up(self) -> None:
         if self.position is None:
             self.position = await self._database.read("reading news", news.newest)
+            self._begun.set()
         more = True
         while more:
             # before the read: what is told of while it runs may not be in it

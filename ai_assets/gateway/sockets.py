@@ -177,9 +177,7 @@ class _Socket:
         """Where it begins. A `since` of another time (a restored database) is the newest, and said to be no complete
         one.
         """
-        position = self._hub.position
-        if position is None:
-            raise DatabaseUnavailableError("no news were read yet")
+        position = await self._hub.begun()
         if since is None:
             return position
 
