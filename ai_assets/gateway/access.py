@@ -22,7 +22,7 @@ from ai_assets.store.tokens import Kept, Role, Token, fits, id_in
 FRESH_S = 3.0
 """A token that was revoked opens nothing more after so many seconds."""
 _AGAIN_S = 0.05
-"""An unknown token may be a new one: the tokens are read again, for all who wait, no sooner than this after the last."""
+"""An unknown token may be a new one: the tokens are read again, but no sooner than this after the last time."""
 
 SUBPROTOCOL = "bearer."
 """How a browser, which cannot set a header, sends its token to a WebSocket: as a subprotocol with this beginning."""

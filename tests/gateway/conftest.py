@@ -68,7 +68,9 @@ class Gateway:
                 )[1]
         return self._tokens[asked]
 
-    def ask(self, method: str, path: str, *, token: str | None = "", headers: Any = None, **how: Any) -> Answer:
+    def ask(
+        self, method: str, path: str, *, token: str | None = "", headers: Any = None, **how: Any
+    ) -> Answer:
         """Ask with a token that may everything, unless told; None: with none."""
         given = {} if token is None else {"Authorization": f"Bearer {token or self.token()}"}
         response = requests.request(
@@ -118,7 +120,12 @@ class Gateway:
                     " prompt_hash) values ('app3_clue', :site, :target, cast(:result as jsonb), 'consumption',"
                     " :run_log, 'h') returning id"
                 ),
-                {"site": site, "target": target, "run_log": run_log, "result": json.dumps(result or {"clues": []})},
+                {
+                    "site": site,
+                    "target": target,
+                    "run_log": run_log,
+                    "result": json.dumps(result or {"clues": []}),
+                },
             ).scalar_one()
 
     def value(self, sql: str, **parameters: Any) -> Any:

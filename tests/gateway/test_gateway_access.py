@@ -74,9 +74,14 @@ def test_another_tokens_secret_does_not_fit(gateway):
 
 def test_other_schemes_are_no_token(gateway):
     for scheme in ("Basic", "Token", ""):
-        answer = gateway.get(READS[0], token=None, headers={"Authorization": f"{scheme} {gateway.token()}".strip()})
+        answer = gateway.get(
+            READS[0], token=None, headers={"Authorization": f"{scheme} {gateway.token()}".strip()}
+        )
         assert answer.status == 401
-    assert gateway.get(READS[0], token=None, headers={"Authorization": f"bearer {gateway.token()}"}).status == 200
+    assert (
+        gateway.get(READS[0], token=None, headers={"Authorization": f"bearer {gateway.token()}"}).status
+        == 200
+    )
 
 
 def test_a_token_that_was_just_made_works_at_once(gateway):

@@ -26,7 +26,10 @@ def test_an_event_is_taken_in_as_the_functions_own(gateway):
             "connector_type": "pos",
         },
     )
-    assert (sent.status, sent.body) == (202, {"id": 1, "status": "pending", "duplicate_of": None, "error": None})
+    assert (sent.status, sent.body) == (
+        202,
+        {"id": 1, "status": "pending", "duplicate_of": None, "error": None},
+    )
     with gateway.engine.connect() as connection:
         job = inbox.job(connection, 1)
     assert (job.event_type, job.site_id, job.member_id, job.is_forced) == ("consumption", 1001, 5, True)
@@ -112,15 +115,18 @@ def test_the_same_key_with_another_body_is_422_and_sends_nothing(gateway):
         assert (answer.status, answer.kind) == (422, "idempotency-key-reused")
     assert jobs(gateway) == 1
     # another token's keys are its own
-    assert gateway.post("/events", EVENT, headers=key, token=gateway.token("send")).body["status"] == "duplicate"
+    assert (
+        gateway.post("/events", EVENT, headers=key, token=gateway.token("send")).body["status"] == "duplicate"
+    )
 
 
 def test_a_key_that_is_sent_many_times_at_once_is_taken_in_once(gateway):
     forced = {**EVENT, "is_forced": True}
     token = gateway.token()
+    key = {"Idempotency-Key": "k"}
     with ThreadPoolExecutor(8) as pool:
         answers = list(
-            pool.map(lambda _: gateway.post("/events", forced, token=token, headers={"Idempotency-Key": "k"}), range(24))
+            pool.map(lambda _: gateway.post("/events", forced, token=token, headers=key), range(24))
         )
     assert {answer.status for answer in answers} == {202}
     assert {answer.body["id"] for answer in answers} == {1}

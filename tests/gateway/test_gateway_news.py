@@ -111,7 +111,9 @@ def test_under_many_commits_at_once_a_socket_that_keeps_coming_back_hears_each_o
             begin.wait(30)
             for turn in range(each):
                 connection.execute(
-                    text("insert into biz.ai_alerts (site_id, alert_type, message) values (1001, 'failed', :m)"),
+                    text(
+                        "insert into biz.ai_alerts (site_id, alert_type, message) values (1001, 'failed', :m)"
+                    ),
                     {"m": f"{number}.{turn}"},
                 )
                 # ids are taken in one order and committed in another
@@ -155,7 +157,9 @@ def test_nothing_is_missed_or_twice_while_postgres_is_away(database_url, start_g
                 time.sleep(0.05)
             assert gateway.get("/healthz", token=None).status == 200
             proxy.bring_back()
-            assert [gateway.heard(socket)["message"] for _ in range(3)] == [f"meanwhile {n}" for n in range(3)]
+            assert [gateway.heard(socket)["message"] for _ in range(3)] == [
+                f"meanwhile {n}" for n in range(3)
+            ]
             gateway.alert("after")
             assert gateway.heard(socket)["message"] == "after"
             ends = time.monotonic() + 20
@@ -209,7 +213,9 @@ def test_a_since_before_what_is_kept_is_said_to_be_not_complete(gateway):
             assert gateway.heard(socket) == {"type": "ready", "since": since, "complete": complete}
 
 
-@pytest.mark.parametrize("path", ["/ws/ai-alerts/0", "/ws/ai-alerts/x", f"{ALERTS}?since=-1", f"{ALERTS}?since=1e3"])
+@pytest.mark.parametrize(
+    "path", ["/ws/ai-alerts/0", "/ws/ai-alerts/x", f"{ALERTS}?since=-1", f"{ALERTS}?since=1e3"]
+)
 def test_a_part_of_the_address_of_another_form_is_422(gateway, path):
     with pytest.raises(InvalidStatus) as refused:
         gateway.socket(path)

@@ -64,7 +64,9 @@ def test_a_part_of_the_address_of_another_form_is_422(gateway, path):
 def test_a_members_clues_are_of_every_source_and_of_that_member_alone(gateway):
     with gateway.engine.begin() as connection:
         for site, member, summary in ((1001, 5, "爱打斯诺克"), (1001, 6, "x"), (1002, 5, "y")):
-            clues.replace(connection, site, member, source="ai_note", clues=[{"summary": summary, "emoji": "🎱"}])
+            clues.replace(
+                connection, site, member, source="ai_note", clues=[{"summary": summary, "emoji": "🎱"}]
+            )
         connection.execute(
             text(
                 "insert into biz.member_retention_clue (member_id, site_id, summary, source, recorded_by_assistant_id)"
@@ -83,7 +85,11 @@ def test_alerts_are_the_sites_and_those_of_every_site_newest_first(gateway):
     for message, site in (("a", 1001), ("b", 1002), ("c", None), ("d", 1001)):
         gateway.alert(message, site)
     body = gateway.get("/sites/1001/alerts").body
-    assert [(one["message"], one["site_id"]) for one in body["alerts"]] == [("d", 1001), ("c", None), ("a", 1001)]
+    assert [(one["message"], one["site_id"]) for one in body["alerts"]] == [
+        ("d", 1001),
+        ("c", None),
+        ("a", 1001),
+    ]
     assert body["alerts"][0]["count"] == 1
     first = body["alerts"][0]["id"]
     page = gateway.get(f"/sites/1001/alerts?before={first}&limit=1").body
