@@ -8,7 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import completejourney, grounding, guard, imports, intake, memo, memory, runs, waves, workers
+from bench import (
+    completejourney,
+    gateway,
+    grounding,
+    guard,
+    imports,
+    intake,
+    memo,
+    memory,
+    runs,
+    waves,
+    workers,
+)
 from bench.figures import Figure, print_figures
 from bench.places import forget_environment
 
@@ -20,6 +32,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "guard": guard.measure,
     "grounding": grounding.measure,
     "intake": intake.measure,
+    "gateway": gateway.measure,
     "workers": workers.measure,
     "runs": runs.measure,
     "memory": memory.measure,

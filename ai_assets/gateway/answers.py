@@ -16,7 +16,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="The same key with the same request gives the same answer, for two days; with another one: 422",
+        description="The same key with the same request gives the same answer, for two days; with another one: 409",
     ),
 ]
 

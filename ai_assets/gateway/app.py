@@ -15,6 +15,7 @@ from ai_assets.gateway.access import Rates, TokenBook
 from ai_assets.gateway.database import Database
 from ai_assets.gateway.door import Door
 from ai_assets.gateway.hub import Hub
+from ai_assets.gateway.intake import Intake
 from ai_assets.gateway.metrics import Metrics
 from ai_assets.gateway.parts import Parts
 from ai_assets.gateway.problems import ProblemBody, install
@@ -85,6 +86,7 @@ def _parts(
     metrics.gauge("news_position", "The id of the newest news that was passed on", lambda: hub.position or 0)
     return Parts(
         database=database,
+        intake=Intake(database),
         book=TokenBook(lambda: database.read("reading the tokens", tokens.live)),
         rates=Rates(settings.gateway_rate_per_s),
         hub=hub,

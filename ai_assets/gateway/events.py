@@ -90,10 +90,7 @@ async def _take_in(
     ]
 
     def fire(connection: Connection) -> list[dict[str, Any]]:
-        return [
-            {name: getattr(fired, name) for name in TakenIn.model_fields}
-            for fired in inbox.fire_all(connection, events)
-        ]
+        return [_shown(fired) for fired in inbox.fire_all(connection, events)]
 
     def once(connection: Connection) -> list[dict[str, Any]]:
         if key is None:
@@ -108,7 +105,10 @@ async def _take_in(
 
     for left in reversed(range(_TRIES)):
         try:
-            taken_in = await parts.database.write("sending events", once)
+            if key is None and not many:
+                taken_in = [_shown(await parts.intake.take_in(events[0]))]
+            else:
+                taken_in = await parts.database.write("sending events", once)
             break
         except DatabaseUnavailableError as error:
             # two batches that waited for each other: Postgres has ended this one, and nothing of it stands
@@ -117,3 +117,7 @@ async def _take_in(
     for status, number in Counter(event["status"] for event in taken_in).items():
         parts.metrics.count("events_total", number, status=status)
     return taken_in
+
+
+def _shown(fired: inbox.Fired) -> dict[str, Any]:
+    return {name: getattr(fired, name) for name in TakenIn.model_fields}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ai_assets.gateway.access import Rates, TokenBook
     from ai_assets.gateway.database import Database
     from ai_assets.gateway.hub import Hub
+    from ai_assets.gateway.intake import Intake
     from ai_assets.gateway.metrics import Metrics
     from ai_assets.gateway.runner import Runner
     from ai_assets.gateway.sockets import Places
@@ -19,6 +20,7 @@ class Parts:
     """The parts of one process."""
 
     database: Database
+    intake: Intake
     book: TokenBook
     rates: Rates
     hub: Hub

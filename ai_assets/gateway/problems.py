@@ -96,7 +96,7 @@ def of_error(error: Exception) -> Problem:
         case Problem():
             return error
         case KeyReusedError():
-            return Problem(422, "idempotency-key-reused", str(error))
+            return Problem(409, "idempotency-key-reused", str(error))
         case InputError():
             return Problem(422, "bad-input", str(error))
         case DatabaseUnavailableError():
@@ -163,5 +163,5 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
         }
-        for status in sorted({*statuses, 400, 401, 403, 408, 413, 422, 429, 500, 503})
+        for status in sorted({*statuses, 400, 401, 403, 408, 409, 413, 422, 429, 500, 503})
     }

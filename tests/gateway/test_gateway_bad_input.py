@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -244,8 +245,10 @@ def open_sockets(gateway) -> list[object]:
 def test_a_socket_whose_client_talks_without_end_is_ended(gateway):
     with gateway.socket(ALERTS) as talker:
         gateway.heard(talker)
-        for _ in range(100):
-            talker.send("ping")
+        # it may be ended before all were sent
+        with suppress(ConnectionClosed):
+            for _ in range(100):
+                talker.send("ping")
         with pytest.raises(ConnectionClosed) as ended:
             gateway.heard(talker)
     assert ended.value.rcvd.reason == "takes-no-messages"

@@ -107,12 +107,12 @@ def test_the_same_key_with_the_same_body_gives_the_same_ids(gateway):
         assert jobs(gateway) == before
 
 
-def test_the_same_key_with_another_body_is_422_and_sends_nothing(gateway):
+def test_the_same_key_with_another_body_is_409_and_sends_nothing(gateway):
     key = {"Idempotency-Key": "k"}
     gateway.post("/events", EVENT, headers=key)
     for other in ({**EVENT, "member_id": 6}, [EVENT], {**EVENT, "is_forced": True}):
         answer = gateway.post("/events", other, headers=key)
-        assert (answer.status, answer.kind) == (422, "idempotency-key-reused")
+        assert (answer.status, answer.kind) == (409, "idempotency-key-reused")
     assert jobs(gateway) == 1
     # another token's keys are its own
     assert (
@@ -141,6 +141,38 @@ def test_a_key_whose_events_were_rolled_back_is_free_again(gateway):
     with gateway.engine.begin() as connection:
         connection.execute(text("alter table biz.away rename to ai_trigger_jobs"))
     assert gateway.post("/events", EVENT, headers=key).body["status"] == "pending"
+
+
+def test_an_event_that_must_wait_for_anothers_transaction_holds_up_none_that_came_with_it(gateway):
+    token = gateway.token()
+    with gateway.engine.begin() as connection, ThreadPoolExecutor(12) as pool:
+        # a backend in the middle of its own transaction has sent the event of member 5
+        inbox.fire(connection, "consumption", site_id=1001, member_id=5)
+        blocked = pool.submit(gateway.post, "/events", EVENT, token=token)
+        others = [
+            pool.submit(gateway.post, "/events", {**EVENT, "member_id": n}, token=token) for n in range(6, 16)
+        ]
+        assert [other.result(5).body["status"] for other in others] == ["pending"] * 10
+        assert not blocked.done()
+        connection.commit()
+        assert blocked.result(10).body["status"] == "duplicate"
+
+
+def test_single_events_that_come_at_once_become_what_they_would_alone(gateway):
+    token = gateway.token()
+    members = [1 + n % 20 for n in range(60)]
+    with ThreadPoolExecutor(30) as pool:
+        became = list(
+            pool.map(
+                lambda member: gateway.post("/events", {**EVENT, "member_id": member}, token=token), members
+            )
+        )
+    assert {answer.status for answer in became} == {202}
+    pending = {m: a.body["id"] for m, a in zip(members, became, strict=True) if a.body["status"] == "pending"}
+    assert sorted(pending) == list(range(1, 21))
+    for member, answer in zip(members, became, strict=True):
+        assert gateway.get(f"/events/{answer.body['id']}", token=token).body["member_id"] == member
+        assert answer.body["duplicate_of"] in (None, pending[member])
 
 
 def test_batches_that_wait_for_each_other_are_all_taken_in(gateway):
