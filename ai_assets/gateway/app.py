@@ -106,5 +106,18 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         schemas |= parts.pop("$defs", {})
         schemas["ProblemBody"] = parts
-        app.openapi_schema = schema
+        app.openapi_schema = _exact(schema)
     return app.openapi_schema
+
+
+def _exact(part: Any) -> Any:
+    """The framework keeps bounds as floats, and the greatest id is none: it would be written one too high."""
+    match part:
+        case dict():
+            return {key: _exact(value) for key, value in part.items()}
+        case list():
+            return [_exact(value) for value in part]
+        case float() if part == float(tokens.LARGEST_ID):
+            return tokens.LARGEST_ID
+        case _:
+            return part

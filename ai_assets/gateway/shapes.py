@@ -13,7 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ai_assets.store.tokens import LARGEST_ID
 
-Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+
+def _whole(value: object) -> object:
+    # JSON does not tell 5.0 from 5, and some languages write only the former
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Id = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_ID)]
 MOST_EVENTS = 500
 """Events of one request."""
 

@@ -194,7 +194,8 @@ def test_batches_that_wait_for_each_other_are_all_taken_in(gateway):
     ("body", "where"),
     [
         ({"event_type": "consumption", "site_id": "1001"}, "body.site_id"),
-        ({"event_type": "consumption", "site_id": 1001.0}, "body.site_id"),
+        ({"event_type": "consumption", "site_id": 1001.5}, "body.site_id"),
+        ({"event_type": "consumption", "site_id": 1e300}, "body.site_id"),
         ({"event_type": "consumption", "site_id": True}, "body.site_id"),
         ({"event_type": "consumption", "site_id": 2**63}, "body.site_id"),
         ({"event_type": "consumption", "site_id": 0}, "body.site_id"),
