@@ -20,7 +20,7 @@ from ai_assets.chains.member_steps import PAIR_STEPS, RETENTION_CLUE
 from ai_assets.gateway.access import check_site, holder_with
 from ai_assets.gateway.answers import IdempotencyKey, answer, asked
 from ai_assets.gateway.problems import Problem, documented
-from ai_assets.gateway.shapes import AppRunAnswer, Id, IsoDate, Sent
+from ai_assets.gateway.shapes import INK, AppRunAnswer, Id, IsoDate, Sent
 from ai_assets.store import app_runs, cache, sent_once
 from ai_assets.store.tokens import LARGEST_ID, Token
 from ai_assets.warehouse.areas import ALL, AREAS
@@ -74,7 +74,7 @@ class RunNote(RunMember):
     """App6: a member and a note."""
 
     note_content: Annotated[
-        str | None, Field(min_length=1, max_length=20_000, pattern=r"\S", description="None: the newest")
+        str | None, Field(min_length=1, max_length=20_000, pattern=INK, description="None: the newest")
     ] = None
 
 
@@ -93,11 +93,11 @@ class RunPair(RunMember):
 class Analysis(Sent):
     """An answer of App4."""
 
-    task_description: Annotated[str, Field(min_length=1, pattern=r"\S")]
+    task_description: Annotated[str, Field(min_length=1, pattern=INK)]
     action_suggestions: Annotated[
-        list[Annotated[str, Field(min_length=1, pattern=r"\S")]], Field(default_factory=list)
+        list[Annotated[str, Field(min_length=1, pattern=INK)]], Field(default_factory=list)
     ]
-    one_line_summary: Annotated[str, Field(min_length=1, pattern=r"\S")]
+    one_line_summary: Annotated[str, Field(min_length=1, pattern=INK)]
 
 
 class RunTactics(RunPair):
