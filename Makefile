@@ -9,7 +9,7 @@ READY := .venv/.ready
 help:
 	@echo "make demo         everything, from the sample to the Dagster UI on 127.0.0.1:3000 (ONCE=1: end after the summary)"
 	@echo "make test         every test"
-	@echo "make check        lint, types, layers"
+	@echo "make check        lint, types, layers, the OpenAPI of the gateway"
 	@echo "make bench        the measures"
 	@echo "make setup        the virtual environment with pinned dependencies (the others do this by themselves)"
 
@@ -38,6 +38,7 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/gateway/test_gateway_openapi.py
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)

@@ -296,6 +296,42 @@ class Settings(BaseSettings):
         description="CNY per 1,000 tokens (in, out) by model, as JSON; an unknown model costs the dearest",
     )
 
+    gateway_body_bytes: int = Field(
+        2_000_000,
+        validation_alias="AI_GATEWAY_BODY_BYTES",
+        ge=1024,
+        le=1_000_000_000,
+        description="Bytes of a request to the gateway at most",
+    )
+    gateway_rate_per_s: int = Field(
+        200,
+        validation_alias="AI_GATEWAY_RATE_PER_S",
+        ge=1,
+        le=1_000_000,
+        description="Requests a second of one token and gateway process; twice as many at one instant",
+    )
+    gateway_sockets: int = Field(
+        1000,
+        validation_alias="AI_GATEWAY_SOCKETS",
+        ge=1,
+        le=100_000,
+        description="WebSockets open at once in one gateway process",
+    )
+    gateway_token_sockets: int = Field(
+        600,
+        validation_alias="AI_GATEWAY_TOKEN_SOCKETS",
+        ge=1,
+        le=100_000,
+        description="Of them with one token",
+    )
+    gateway_runs: int = Field(
+        8,
+        validation_alias="AI_GATEWAY_RUNS",
+        ge=1,
+        le=256,
+        description="Apps that one gateway process runs by hand side by side",
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

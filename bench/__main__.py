@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from bench import (
     completejourney,
+    gateway,
     grounding,
     guard,
     imports,
@@ -33,6 +34,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "guard": guard.measure,
     "grounding": grounding.measure,
     "intake": intake.measure,
+    "gateway": gateway.measure,
     "workers": workers.measure,
     "runs": runs.measure,
     "report": report.measure,

@@ -85,7 +85,10 @@ def _dagster(place: Places, url: str, dashscope: SimulatorProcess) -> Iterator[s
     log = place.home / "up.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            ai_assets("up", "--port", str(port)), env=environment, stdout=output, stderr=output
+            ai_assets("up", "--port", str(port), "--gateway-port", "0"),
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
     try:
         _until(lambda: "Dagster UI:" in log.read_text(), "the Dagster UI")

@@ -13,17 +13,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from subprocess import PIPE
 from types import FrameType
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from ai_assets.cli import database, environment
 from ai_assets.cli.context import Context
+from ai_assets.cli.gateway import PORT as GATEWAY_PORT
 from ai_assets.cli.prewarm import print_table, run_prewarm
-from ai_assets.cli.processes import Children, require_free_port, script
+from ai_assets.cli.processes import Children, is_free, require_free_port, script
 from ai_assets.cli.work import stretches
 from ai_assets.errors import AiAssetsError
 
@@ -33,28 +36,44 @@ DEMO_EVENTS = 36
 """Enough that the members' assets are alive in the UI, few enough to wait for."""
 
 
+port_option = click.option(
+    "--port", default=3000, show_default=True, help="Port of the Dagster UI on 127.0.0.1."
+)
+gateway_port_option = click.option(
+    "--gateway-port",
+    type=click.IntRange(0, 65_535),
+    help=f"Port of the gateway on 127.0.0.1.  [default: {GATEWAY_PORT}, or a free one where that is taken]",
+)
+
+
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI on 127.0.0.1.")
+@port_option
+@gateway_port_option
 @click.pass_obj
-def up(context: Context, port: int) -> None:
-    """Serve everything: Postgres, simulator without a key, Dagster web server and daemon, until Ctrl-C."""
+def up(context: Context, port: int, gateway_port: int | None) -> None:
+    """Serve everything: Postgres, simulator without a key, Dagster, the gateway, until Ctrl-C."""
     require_free_port(port, "the Dagster UI")
+    gateway_port = _gateway_port(gateway_port)
     with _ground(context) as children:
-        _serve(children, port)
+        _serve(children, port, gateway_port)
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="End after the summary.")
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI on 127.0.0.1.")
+@port_option
+@gateway_port_option
 @click.option("--sites", default=3, show_default=True, help="Sites of the venue sample.")
 @click.option("--days", default=400, show_default=True, help="Days of the venue sample.")
 @click.pass_obj
-def demo(context: Context, once: bool, port: int, sites: int, days: int) -> int:
-    """Load the venue sample, make its insights, and serve the Dagster UI until Ctrl-C."""
+def demo(context: Context, once: bool, port: int, gateway_port: int | None, sites: int, days: int) -> int:
+    """Load the venue sample, make its insights, and serve the Dagster UI and the gateway until Ctrl-C."""
     from ai_assets.samples.venue import last_finished_day, load_venue
 
     if not once:
         require_free_port(port, "the Dagster UI")
+        gateway_port = _gateway_port(gateway_port)
+    # of a database that somebody else made nobody is given a token unasked
+    own_database = not context.settings.database_url.get_secret_value()
     with _ground(context) as children:
         end = last_finished_day(datetime.now(UTC))
         click.echo(f"loading the venue sample: {sites} sites, {days} days to {end}")
@@ -63,7 +82,8 @@ def demo(context: Context, once: bool, port: int, sites: int, days: int) -> int:
         print_table(outcomes)
         failed = _run_events(context) or not all(outcome.ok for outcome in outcomes)
         if not once:
-            _serve(children, port)
+            with demo_token(context) if own_database else nullcontext() as token:
+                _serve(children, port, gateway_port or 0, token)
         return 1 if failed else 0
 
 
@@ -137,8 +157,48 @@ def _use_simulator(children: Children) -> None:
         click.echo(f"limits widened for the simulator: {widened}")
 
 
-def _serve(children: Children, port: int) -> None:
+def _gateway_port(given: int | None) -> int:
+    if given is None:
+        return GATEWAY_PORT if is_free(GATEWAY_PORT) else 0
+    if given:
+        require_free_port(given, "the gateway", "--gateway-port")
+    return given
+
+
+@contextmanager
+def demo_token(context: Context) -> Iterator[str]:
+    """A token for who tries the demo: it may all, on this machine's sample, and ends with the demo or in a day."""
+    from ai_assets.store import tokens
+
+    engine = context.engine(1)
+    with engine.begin() as connection:
+        made, token = tokens.create(connection, name="demo", role="operate", site_ids=None, days=1)
+    try:
+        yield token
+    finally:
+        with suppress(SQLAlchemyError), engine.begin() as connection:
+            tokens.revoke(connection, made.id)
+        engine.dispose()
+
+
+def _start_gateway(children: Children, port: int) -> str:
+    """Start it; returns its address, empty where the extra is not installed."""
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        click.echo("no gateway: the extra `gateway` is not installed")
+        return ""
+    child = children.start("gateway", [script("ai-assets"), "gateway", "--port", str(port)], stdout=PIPE)
+    assert child.process.stdout is not None  # noqa: S101  # it is a pipe
+    line = child.process.stdout.readline()
+    address = next((word for word in line.split() if word.startswith("http://127.0.0.1")), "")
+    if not address:
+        raise AiAssetsError(f"the gateway did not start; see {child.log}:\n{child.tail()}")
+    return address
+
+
+def _serve(children: Children, port: int, gateway_port: int, token: str | None = None) -> None:
     from ai_assets.settings import CHECKOUT
+
+    gateway = _start_gateway(children, gateway_port)
 
     command = [
         script("dagster"),
@@ -164,10 +224,23 @@ def _serve(children: Children, port: int) -> None:
         "Try: click a cell of app2_finance, read its prompt and answer, press Materialize.\n"
         "Send an ETL batch's event:   ai-assets fire dws_completed --site 1001 --forced\n"
         "Send a member's event:       ai-assets fire consumption --site 1001 --member 555 --assistant 7 --forced\n"
+        f"{_gateway_words(gateway, token)}"
         "Ctrl-C stops everything."
     )
     sys.stdout.flush()
     children.watch()
+
+
+def _gateway_words(address: str, token: str | None) -> str:
+    if not address:
+        return ""
+    words = f"\nGateway: {address}  (how to use it: {address}/docs)\n"
+    if token is None:
+        return words + "Make a token for it:         ai-assets token create NAME --role read --site S\n"
+    return words + (
+        f"  token of this demo         {token}\n"
+        f"Try: curl -H 'Authorization: Bearer {token}' {address}/sites/1001/alerts\n"
+    )
 
 
 def _wait_until_ready(address: str, alive: object) -> None:

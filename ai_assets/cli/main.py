@@ -16,6 +16,7 @@ from ai_assets.cli.env import env
 from ai_assets.cli.explain import explain
 from ai_assets.cli.fire import fire
 from ai_assets.cli.forecast import forecast
+from ai_assets.cli.gateway import gateway
 from ai_assets.cli.guard import guard
 from ai_assets.cli.housekeeping import housekeeping
 from ai_assets.cli.jobs import jobs
@@ -24,6 +25,7 @@ from ai_assets.cli.report import report
 from ai_assets.cli.run_app import run_app
 from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
+from ai_assets.cli.token import token
 from ai_assets.cli.watch import watch
 from ai_assets.cli.work import work
 from ai_assets.errors import AiAssetsError, ConfigurationError, InputError
@@ -56,6 +58,8 @@ for command in (
     env,
     status,
     watch,
+    gateway,
+    token,
     simulate,
     up,
     demo,

@@ -115,16 +115,23 @@ def _signal_group(group: int, number: int) -> bool:
     return True
 
 
-def require_free_port(port: int, what: str) -> None:
-    """Raise InputError where something listens on this loopback port already."""
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise InputError(
-                f"port {port} of 127.0.0.1 is taken, and {what} needs it: stop what uses it, or give another --port"
-            ) from None
+            return False
+    return True
+
+
+def require_free_port(port: int, what: str, option: str = "--port") -> None:
+    """Raise InputError where something listens on this loopback port already."""
+    if not is_free(port):
+        raise InputError(
+            f"port {port} of 127.0.0.1 is taken, and {what} needs it: stop what uses it, or give another {option}"
+        )
 
 
 def script(name: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ai_assets.privacy.text import redact_text
@@ -21,6 +21,17 @@ logger = logging.getLogger(__name__)
 MESSAGE_LIMIT = 200
 
 _RAISE = text("select biz.ai_raise_alert(:site, :app, :type, :message, :log, :window_s)")
+_OF_SITE = text(
+    """
+    select * from (
+        (select a.* from biz.ai_alerts a where a.site_id = :site and a.id < :before
+            and (cast(:type as text) is null or a.alert_type = :type) order by a.id desc limit :limit)
+        union all
+        (select a.* from biz.ai_alerts a where a.site_id is null and a.id < :before
+            and (cast(:type as text) is null or a.alert_type = :type) order by a.id desc limit :limit)
+    ) a order by a.id desc limit :limit
+    """
+)
 
 WINDOW_S = 300.0
 """The default of AI_ALERT_WINDOW_S."""
@@ -61,6 +72,19 @@ def raise_alert(
             app_type,
             first_line(error),
         )
+
+
+def of_site(
+    connection: Connection,
+    site_id: int,
+    *,
+    limit: int,
+    before: int | None = None,
+    alert_type: str | None = None,
+) -> list[dict[str, Any]]:
+    """A site's alerts and those that concern every site, newest first; `before`: only those of a lower id."""
+    asked = {"site": site_id, "limit": limit, "before": before or 2**63 - 1, "type": alert_type}
+    return [dict(row) for row in connection.execute(_OF_SITE, asked).mappings()]
 
 
 def alert_dead(engine: Engine, jobs: Iterable[TriggerJob], *, window_s: float = WINDOW_S) -> None:

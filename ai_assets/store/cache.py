@@ -23,6 +23,10 @@ _REUSABLE = text(
 _LATEST = text(
     "select * from biz.ai_cache_latest where cache_type = :cache_type and site_id = :site and target_id = :target"
 )
+_HISTORY = text(
+    "select * from biz.ai_cache where cache_type = :cache_type and site_id = :site and target_id = :target"
+    " order by run_log_id desc limit :limit"
+)
 _OF_CALL = text("select id from biz.ai_cache where run_log_id = :run_log")
 _BY_ID = text("select * from biz.ai_cache where id = :id")
 
@@ -48,6 +52,14 @@ def latest(connection: Connection, cache_type: str, site_id: int, target_id: str
     """The newest version of a target, or None."""
     parameters = {"cache_type": cache_type, "site": site_id, "target": target_id}
     return _entry(connection.execute(_LATEST, parameters).mappings().one_or_none())
+
+
+def history(
+    connection: Connection, cache_type: str, site_id: int, target_id: str, limit: int
+) -> list[CacheEntry]:
+    """The newest versions of a target, at most `limit`, newest first."""
+    parameters = {"cache_type": cache_type, "site": site_id, "target": target_id, "limit": limit}
+    return [entry for row in connection.execute(_HISTORY, parameters).mappings() if (entry := _entry(row))]
 
 
 def reusable(

@@ -36,6 +36,12 @@ _INSERT = text(
     values (:site, :member, :category, :summary, :detail, :source, :recorded_by)
     """
 )
+_OF_MEMBER = text(
+    """
+    select id, category, summary, detail, source, recorded_by_name, recorded_by_assistant_id, created_at
+    from biz.member_retention_clue where site_id = :site and member_id = :member order by id desc limit :limit
+    """
+)
 _STANDING = text(
     """
     select source, category, summary, detail, recorded_by_name as recorded_by, created_at
@@ -111,6 +117,12 @@ def standing(
         )
         for source, of_source in rows.items()
     )
+
+
+def of_member(connection: Connection, site_id: int, member_id: int, limit: int) -> list[dict[str, Any]]:
+    """The member's clues of every source as rows, newest first, at most `limit`."""
+    about = {"site": site_id, "member": member_id, "limit": limit}
+    return [dict(row) for row in connection.execute(_OF_MEMBER, about).mappings()]
 
 
 def _hold(connection: Connection, site_id: int, member_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Nightly upkeep of the guard's state. Not here: retention of the ledger."""
+"""Nightly upkeep of the guard's state and the gateway's. Not here: retention of the ledger."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ _SWEEPS = {
     ),
     "abandoned turns": text(
         "delete from biz.ai_rate_queue where looks_at < clock_timestamp() - interval '1 day'"
+    ),
+    "old news": text(
+        # the newest stays: a listener's position is told from it
+        """
+        delete from biz.ai_news where told_at < clock_timestamp() - interval '14 days'
+            and id < (select max(id) from biz.ai_news)
+        """
+    ),
+    "old idempotency keys": text(
+        "delete from biz.ai_idempotency_keys where created_at < clock_timestamp() - interval '2 days'"
+    ),
+    "old runs by hand": text(
+        "delete from biz.ai_app_runs where created_at < clock_timestamp() - interval '30 days'"
     ),
     "gone workers": text(
         "delete from biz.ai_workers where heartbeat_at < clock_timestamp() - interval '1 day'"

@@ -78,6 +78,8 @@ def test_a_persons_events_become_partitions_through_failures_kills_and_cancels(
     port = waiting.free_port()
     service = serve(
         "up",
+        "--gateway-port",
+        "0",
         "--port",
         str(port),
         environment={**venue_environment, "AI_WORKER_LINGER_S": "5", "AI_WORKERS_MAX": "1"},

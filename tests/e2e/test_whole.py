@@ -48,7 +48,7 @@ def test_a_finished_batch_becomes_72_cells_a_killed_run_is_made_again_and_ctrl_c
         # only what this test sends
         connection.execute(text("delete from dws.etl_batch"))
     port = waiting.free_port()
-    service = serve("up", "--port", str(port))
+    service = serve("up", "--port", str(port), "--gateway-port", "0")
     waiting.wait_for("the UI", lambda: "Dagster UI:" in service.log.read_text(), service)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=10) as answer:
         assert answer.status == 200

@@ -302,8 +302,9 @@ EMPTY = text(
     delete from biz.ai_leases; delete from biz.ai_breakers; delete from biz.ai_breaker_outcomes;
     delete from biz.ai_rate_places; delete from biz.ai_rate_limits; delete from biz.ai_rate_queue;
     delete from biz.ai_breaker_changes; delete from biz.ai_budgets;
+    delete from biz.ai_tokens; delete from biz.ai_idempotency_keys; delete from biz.ai_app_runs;
     delete from biz.ai_workers; delete from biz.ai_cache; delete from biz.ai_alerts; delete from biz.ai_run_logs;
-    delete from biz.ai_trigger_jobs; delete from biz.sites; delete from dws.etl_batch
+    delete from biz.ai_trigger_jobs; delete from biz.ai_news; delete from biz.sites; delete from dws.etl_batch
     """
 )
 

@@ -25,6 +25,9 @@ def test_a_sweep_of_nothing_says_so(db):
         "old rate places": 0,
         "old budget rows": 0,
         "abandoned turns": 0,
+        "old news": 0,
+        "old idempotency keys": 0,
+        "old runs by hand": 0,
         "gone workers": 0,
     }
 
@@ -45,6 +48,18 @@ def test_a_sweep_settles_the_dead_and_removes_the_old_and_leaves_the_rest(bench)
         "insert into biz.ai_workers (id, kind, host, pid, heartbeat_at) values "
         "('gone', 'k', 'h', 1, now() - interval '2 d'), ('here', 'k', 'h', 2, now())"
     )
+    bench.run(
+        "insert into biz.ai_news (id, channel, content, told_at) values (1, 'c', '{}', now() - interval '20 d'), "
+        "(2, 'c', '{}', now() - interval '15 d'), (3, 'c', '{}', now() - interval '15 d')"
+    )
+    bench.run(
+        "insert into biz.ai_idempotency_keys (token_id, key, asked, created_at) values "
+        "(1, 'old', '', now() - interval '49 h'), (1, 'kept', '', now() - interval '47 h')"
+    )
+    bench.run(
+        "insert into biz.ai_app_runs (token_id, app, site_id, created_at, expires_at) values "
+        "(1, 'a', 1, now() - interval '31 d', now()), (1, 'a', 1, now() - interval '29 d', now())"
+    )
     live = bench.admit("live", site_id=2)
     # the admission was the next comer, and has settled all three before the sweep came
     assert upkeep.sweep(bench.engine) == {
@@ -54,12 +69,19 @@ def test_a_sweep_settles_the_dead_and_removes_the_old_and_leaves_the_rest(bench)
         "old rate places": 4,
         "old budget rows": 1,
         "abandoned turns": 0,
+        "old news": 2,
+        "old idempotency keys": 1,
+        "old runs by hand": 1,
         "gone workers": 1,
     }
     assert bench.all("select id from biz.ai_leases") == [{"id": live.lease_id}]
     assert bench.count("biz.ai_rate_places") == 1
     assert bench.all("select id from biz.ai_workers") == [{"id": "here"}]
     assert bench.count("biz.ai_run_logs", "status = 'pending'") == 1
+    # also where all news are old: a listener's position is told from the newest
+    assert bench.all("select id from biz.ai_news") == [{"id": 3}]
+    assert bench.all("select key from biz.ai_idempotency_keys") == [{"key": "kept"}]
+    assert bench.count("biz.ai_app_runs") == 1
 
 
 def test_a_sweep_settles_every_dead_lease_at_its_estimate(bench):
