@@ -134,6 +134,7 @@ def test_the_columns_that_a_reader_does_not_see_are_those_meant(venue_url: str):
         "delete from biz.ai_alerts",
         "update biz.ai_cache set score = 10",
         "select * from biz.members",
+        "select * from biz.ai_tokens",
         "select * from dws.settlement",
         "select biz.ai_reap_expired()",
     ],
