@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import time
 from contextlib import suppress
@@ -338,6 +337,6 @@ def test_no_label_names_a_site_or_an_address_that_anybody_made_up(gateway):
     page = gateway.get("/metrics", token=None).body.decode()
     assert 'method="GET",route="/sites/{site_id}/alerts",status="200"' in page
     # the figures themselves may hold any digits
-    labels = " ".join(re.findall(r"\{[^}]*\}", page))
-    assert labels
+    labels = "\n".join(line.rpartition(" ")[0] for line in page.splitlines() if not line.startswith("#"))
+    assert "{" in labels
     assert not any(made_up in labels for made_up in ("1001", "987", "BREW"))
