@@ -277,3 +277,17 @@ def test_a_ring_forgets_its_oldest_and_says_who_is_further_behind(monkeypatch):
         assert ring.above(20) == []
 
     asyncio.run(scene())
+
+
+def test_a_socket_that_has_caught_up_reads_the_table_no_more(gateway):
+    # so that the newest is another site's, and this one's position has to be lifted to it
+    gateway.alert("of another site", 1002)
+    while gateway.parts.hub.position != 1:
+        time.sleep(0.01)
+    with gateway.socket(f"{ALERTS}?since=0") as socket:
+        gateway.heard(socket)
+        for number in range(5):
+            gateway.alert(str(number))
+            assert gateway.heard(socket)["message"] == str(number)
+    page = gateway.get("/metrics", token=None).body.decode()
+    assert "ai_gateway_news_behind_total 1\n" in page
