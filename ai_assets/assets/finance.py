@@ -92,7 +92,9 @@ def app2_finance(
         raise Failure(str(error), allow_retries=False) from error
     if job.lost.is_set():
         raise Failure(
-            f"trigger job {job.id} was taken over by another run: this one stopped", allow_retries=False
+            f"trigger job {job.id} is no longer this run's, which stopped: it was cancelled, or taken over by "
+            f"another (`ai-assets jobs show {job.id}`)",
+            allow_retries=False,
         )
     if summary.failures or refused:
         raise Failure(

@@ -40,6 +40,9 @@ def test_the_role_of_workers_is_enough_for_every_chain_and_for_a_sites_run(make_
         )
         assert summary.failures == []
         assert events.rows("select count(*) > 0 from biz.member_retention_clue") == [(True,)]
+        # without its right to them, news would be lost with no more than a warning in Postgres's log
+        news = "select count(*) from biz.ai_news where channel = 'ai_cache_updated'"
+        assert events.rows(news) == events.rows("select count(*) from biz.ai_cache")
     finally:
         engine.dispose()
         with admin.begin() as connection:
