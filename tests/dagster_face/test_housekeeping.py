@@ -52,6 +52,7 @@ def test_a_night_reports_every_part_on_its_run(make_definitions, fresh, venue_en
     told = metadata(run(make_definitions, fresh))
     assert [part["what"] for part in told["report"]["parts"]] == PARTS
     assert told["trigger jobs gone"] == 1
+    assert (told["yesterday: calls"], told["yesterday: cost CNY"]) == (0, 0)
     assert told["dead leases"] == 0
     assert "AI_INBOX_RETENTION_DAYS: 180" in told["retention"]
     assert jobs(venue_engine) == 0

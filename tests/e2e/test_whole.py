@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from datetime import date
 
@@ -51,6 +52,9 @@ def test_a_finished_batch_becomes_72_cells_a_killed_run_is_made_again_and_ctrl_c
     service = serve("up", "--port", str(port), "--gateway-port", "0")
     waiting.wait_for("the UI", lambda: "Dagster UI:" in service.log.read_text(), service)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=10) as answer:
+        assert answer.status == 200
+    (gateway,) = re.findall(r"Gateway: (http://127\.0\.0\.1:\d+)", service.log.read_text())
+    with urllib.request.urlopen(f"{gateway}/healthz", timeout=10) as answer:
         assert answer.status == 200
 
     finish_batch(engine, 1001, 777001, date(2026, 6, 30))
