@@ -22,24 +22,14 @@ LONGEST_NAME = 40
 """Characters of a name, a level, a task's kind: a longer one is no name."""
 
 
-def plain(text: str) -> str:
-    """The text with nothing in it that could hide or end anything (`people_text.inert`)."""
-    return inert(text)
-
-
-def cleared(text: str, naming: Naming) -> str:
-    """The plain text as a prompt may hold it: redacted, balances as bands, the member named as `naming` says."""
-    return naming.hide(banded(redact_text(plain(text).strip())))
-
-
 def cut(text: str, longest: int, naming: Naming = IN_FULL) -> str:
-    """The cleared text; a longer one is cut, and says how much is left out.
+    """The text as a prompt may hold it: inert, redacted, balances as bands, the member named as `naming` says.
 
-    `longest` counts characters, without the mark. `naming` is for texts that may name the member: not for what staff
-    are called.
+    A longer one is cut, and says how much is left out. `longest` counts characters, without the mark. `naming` is for
+    texts that may name the member: not for what staff are called.
     """
     # before the cut: half a phone number or half a name would not be known as one
-    whole = cleared(text, naming)
+    whole = naming.hide(banded(redact_text(inert(text).strip())))
     left_out = len(whole) - longest
     return whole if left_out <= 0 else f"{whole[:longest]}……（后面还有{left_out}字，已省略）"
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ai_assets.apps.answers import AnalysisAnswer
 from ai_assets.apps.base import Subject
 from ai_assets.apps.member_subject import LARGEST_ID, check_member
-from ai_assets.apps.member_texts import plain
+from ai_assets.apps.people_text import inert
 from ai_assets.apps.registry import app as find_app
 from ai_assets.chains.member_chain import note_of
 from ai_assets.chains.member_steps import PAIR_STEPS, RETENTION_CLUE, About, MemberSteps
@@ -117,7 +117,7 @@ def _note(payload: Mapping[str, Any]) -> Note | None:
             "payload.note_content is no text: give the note's text, or leave it out for the newest"
         )
     # as the prompt will have them: control characters alone are no note
-    if not plain(words).strip():
+    if not inert(words).strip():
         raise InputError(
             "payload.note_content is empty: give the note's text, or leave it out for the newest"
         )

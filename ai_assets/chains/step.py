@@ -120,7 +120,7 @@ class _Step:
         began = time.monotonic()
         first = self._admitted(self.call, admission, may_ask_again=self.runtime.ask_again)
         made = first.make(app_id, self.runtime.step_timeout_s)
-        if first.unreadable is None or made.outcome is not Outcome.FAILED:
+        if first.unreadable is None:
             return made
         return ask_again(
             self.runtime,
