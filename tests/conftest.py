@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from itertools import count
@@ -197,3 +198,31 @@ def venue_url(venue_clones: Clones) -> Iterator[str]:
     url = venue_clones.take()
     yield url
     venue_clones.drop(url)
+
+
+NewLogin = Callable[..., str]
+
+
+@pytest.fixture
+def new_login(server_url: str) -> Iterator[NewLogin]:
+    """`new_login(url, *roles)` → the URL of that database for a login of its own, with these roles and no others."""
+    made: list[str] = []
+
+    def make(url: str, *roles: str) -> str:
+        login, password = f"login_{secrets.token_hex(6)}", secrets.token_hex(8)
+        with _admin(server_url) as connection:
+            connection.execute(text(f"create role {login} login password '{password}'"))
+            made.append(login)
+            for role in roles:
+                connection.execute(text(f"grant {role} to {login}"))
+        return make_url(url).set(username=login, password=password).render_as_string(hide_password=False)
+
+    yield make
+    with _admin(server_url) as connection:
+        for login in made:
+            # a closed connection's backend lives on for a moment, and its temporary objects with it
+            connection.execute(
+                text("select pg_terminate_backend(pid, 30000) from pg_stat_activity where usename = :login"),
+                {"login": login},
+            ).all()
+            connection.execute(text(f"drop role {login}"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine
 
 from ai_assets.chains.cells import cells_of_site
 from ai_assets.chains.outcome import Trigger
@@ -15,16 +14,15 @@ from ai_assets.store.engine import make_engine
 from ai_assets.store.roles import WORKER, grant_roles
 
 
-def test_the_role_of_workers_is_enough_for_every_chain_and_for_a_sites_run(make_runtime, events, venue_url):
+def test_the_role_of_workers_is_enough_for_every_chain_and_for_a_sites_run(
+    make_runtime, events, venue_url, new_login
+):
     admin = create_engine(venue_url)
-    login, password = f"worker_{secrets.token_hex(6)}", secrets.token_hex(8)
     with admin.begin() as connection:
         grant_roles(connection)
-        connection.exec_driver_sql(f"create role {login} login password '{password}'")
-        connection.exec_driver_sql(f"grant {WORKER} to {login}")
-    url = make_url(venue_url).set(username=login, password=password)
+    admin.dispose()
     runtime = make_runtime()
-    engine = make_engine(url.render_as_string(hide_password=False), pool_size=20)
+    engine = make_engine(new_login(venue_url, WORKER), pool_size=20)
     runtime = replace(runtime, engine=engine, guard=Guard(engine, runtime.guard.limits))
     try:
         jobs = [events.consumption(has_assistant=True, assistant_id=7), events.note(), events.task()]
@@ -45,6 +43,3 @@ def test_the_role_of_workers_is_enough_for_every_chain_and_for_a_sites_run(make_
         assert events.rows(news) == events.rows("select count(*) from biz.ai_cache")
     finally:
         engine.dispose()
-        with admin.begin() as connection:
-            connection.exec_driver_sql(f"drop role {login}")
-        admin.dispose()

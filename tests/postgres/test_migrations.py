@@ -217,27 +217,15 @@ def test_a_table_of_another_software_in_the_way_is_one_clear_line_and_nothing_is
     assert migrate.upgrade(empty_database_url) == (None, migrate.HEAD), "the lock was given back"
 
 
-def test_a_user_without_rights_is_told_so(empty_database_url: str, server_url: str) -> None:
-    admin = make_engine(empty_database_url)
-    role = "ai_assets_test_nobody"
-    with admin.begin() as connection:
-        connection.execute(text(f"create role {role} login"))
-    poor = admin.url.set(username=role, password=None).render_as_string(hide_password=False)
-    try:
-        with pytest.raises(ConfigurationError, match="permission denied"):
-            migrate.upgrade(poor)
-        migrate.upgrade(empty_database_url)
-        engine = make_engine(poor)
-        with (
-            engine.connect() as connection,
-            pytest.raises(ConfigurationError, match=r"permission denied.*grant"),
-        ):
-            migrate.require_current(connection)
-        engine.dispose()
-    finally:
-        with admin.begin() as connection:
-            connection.execute(text(f"drop role {role}"))
-        admin.dispose()
+def test_a_user_without_rights_is_told_so(empty_database_url: str, new_login) -> None:
+    poor = new_login(empty_database_url)
+    with pytest.raises(ConfigurationError, match="permission denied"):
+        migrate.upgrade(poor)
+    migrate.upgrade(empty_database_url)
+    engine = make_engine(poor)
+    with engine.connect() as connection, pytest.raises(ConfigurationError, match=r"permission denied.*grant"):
+        migrate.require_current(connection)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("url", ["mysql://root:secret@host/db", "sqlite:///x.db", "host:5432/db", ""])

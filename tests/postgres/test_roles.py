@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from ai_assets.errors import ConfigurationError
@@ -17,31 +16,22 @@ As = Callable[[str], Engine]
 
 
 @pytest.fixture
-def logged_in_as(venue_url: str) -> Iterator[As]:
+def logged_in_as(venue_url: str, new_login: Callable[..., str]) -> Iterator[As]:
     """`logged_in_as(role)` → an engine of a login that has that role and nothing else."""
     admin = create_engine(venue_url)
     with admin.begin() as connection:
         grant_roles(connection)
+    admin.dispose()
     made: dict[str, Engine] = {}
-    logins: list[str] = []
 
     def start(role: str) -> Engine:
         if role not in made:
-            login, password = f"login_{secrets.token_hex(6)}", secrets.token_hex(8)
-            with admin.begin() as connection:
-                connection.exec_driver_sql(f"create role {login} login password '{password}'")
-                connection.exec_driver_sql(f"grant {role} to {login}")
-            logins.append(login)
-            made[role] = create_engine(make_url(venue_url).set(username=login, password=password))
+            made[role] = create_engine(new_login(venue_url, role))
         return made[role]
 
     yield start
     for engine in made.values():
         engine.dispose()
-    with admin.begin() as connection:
-        for login in logins:
-            connection.exec_driver_sql(f"drop role {login}")
-    admin.dispose()
 
 
 def run(engine: Engine, sql: str) -> None:
