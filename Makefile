@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# each process has its own Postgres and simulator; a file's tests stay in one. ARGS="-n 0" for a debugger
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: setup demo up test check bench clean
 .DEFAULT_GOAL := help
@@ -31,7 +33,7 @@ up: $(READY)
 	@$(BIN)/ai-assets up
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff check .
