@@ -112,8 +112,8 @@ def test_a_breaker_that_the_first_call_opened_is_not_gone_round(bench, answers):
 
 
 def test_where_less_time_is_left_than_the_first_call_took_it_is_not_asked_again(bench, answers):
-    server, prompts = answers(BAD, GOOD, before=lambda number: time.sleep(0.7) if number == 0 else None)
-    result = bench.step(bench.runtime(base_url=server.base_url, ask_again=True, step_timeout_s=1.2))
+    server, prompts = answers(BAD, GOOD, before=lambda number: time.sleep(2.2) if number == 0 else None)
+    result = bench.step(bench.runtime(base_url=server.base_url, ask_again=True, step_timeout_s=4.0))
     assert (result.outcome, result.reason, len(prompts)) == (Outcome.FAILED, "schema", 1)
     assert "of its time" in (result.message or "")
     assert bench.alerts() == ["failed"]

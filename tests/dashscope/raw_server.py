@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 CLOSE = False
@@ -93,6 +94,19 @@ class Peer:
         except OSError:
             pass
         self.gone.set()
+
+    def wait_until_read(self) -> None:
+        """Return when the client has read all that was sent: a reset drops what it has not."""
+        ours, theirs = (f":{name[1]:04X}" for name in (self.sock.getsockname(), self.sock.getpeername()))
+        while not self.stopping.wait(0.005):
+            sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            unread = [
+                columns[4].partition(":")[2]
+                for columns in sockets
+                if columns[1].endswith(theirs) and columns[2].endswith(ours)
+            ]
+            if all(int(size, 16) == 0 for size in unread):
+                return
 
     def reset(self) -> None:
         """Drop the connection with a reset instead of a proper end."""
