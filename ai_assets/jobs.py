@@ -16,6 +16,9 @@ from dagster import (
 )
 from pydantic import Field
 
+from ai_assets.assets.assistants import assistants
+from ai_assets.assets.finance import app2_finance
+from ai_assets.assets.members import members
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
@@ -33,23 +36,21 @@ NO_RETRIES = {"dagster/max_retries": "0"}
 
 site_insights = define_asset_job(
     "site_insights",
-    selection=AssetSelection.assets("app2_finance"),
+    selection=AssetSelection.assets(app2_finance),
     description="Finance insights: one cell, a box of cells, or a site's 72.",
     tags=NO_RETRIES,
 )
 
 member_insights = define_asset_job(
     "member_insights",
-    selection=AssetSelection.assets(
-        "app3_clue", "app6_note", "app8_consolidation", "member_retention_clue", "app7_customer"
-    ),
+    selection=AssetSelection.assets(members),
     description="All that is made about a member, in the chain's order: one member, a range, or all.",
     tags=NO_RETRIES,
 )
 
 assistant_insights = define_asset_job(
     "assistant_insights",
-    selection=AssetSelection.assets("app4_analysis", "app5_tactics"),
+    selection=AssetSelection.assets(assistants),
     description="All that is made about an assistant and a member, in the chain's order.",
     tags=NO_RETRIES,
 )

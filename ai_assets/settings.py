@@ -9,28 +9,43 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from ai_assets.catalog import ALIASES, CATALOG
 from ai_assets.errors import ConfigurationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
-APP_ALIASES = frozenset({"app2", "app2a", "app3", "app4", "app5", "app6", "app7", "app8"})
-"""The short names of the apps (`ai_assets.apps.catalog`)."""
 MemberNames = Literal["full", "surname", "pseudonym"]
 """What members are called in prompts (`ai_assets.apps.names`)."""
 Tokens = Annotated[int, Field(ge=1, le=10**15)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Price = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)]
 
+if TYPE_CHECKING:
+    AppIds = BaseSettings
+else:
+    AppIds = create_model(
+        "AppIds",
+        __base__=BaseSettings,
+        **{
+            entry.setting: (
+                str,
+                Field("", validation_alias=entry.env, description=f"App id of {entry.title}"),
+            )
+            for entry in CATALOG.values()
+        },
+    )
+"""A field for the DashScope app id of each app of the catalog, such as `app_id_2_finance`."""
 
-class Settings(BaseSettings):
+
+class Settings(AppIds):
     """The whole configuration; see each field. Raises ConfigurationError from `load_settings`."""
 
     model_config = SettingsConfigDict(
@@ -67,19 +82,6 @@ class Settings(BaseSettings):
         "",
         validation_alias="DASHSCOPE_WORKSPACE",
         description="DashScope workspace id; empty: the default one",
-    )
-
-    app_id_2_finance: str = Field("", validation_alias="AI_APP_ID_2_FINANCE", description="App id of App2")
-    app_id_2a_finance_area: str = Field(
-        "", validation_alias="AI_APP_ID_2A_FINANCE_AREA", description="App id of App2a"
-    )
-    app_id_3_clue: str = Field("", validation_alias="AI_APP_ID_3_CLUE", description="App id of App3")
-    app_id_4_analysis: str = Field("", validation_alias="AI_APP_ID_4_ANALYSIS", description="App id of App4")
-    app_id_5_tactics: str = Field("", validation_alias="AI_APP_ID_5_TACTICS", description="App id of App5")
-    app_id_6_note: str = Field("", validation_alias="AI_APP_ID_6_NOTE", description="App id of App6")
-    app_id_7_customer: str = Field("", validation_alias="AI_APP_ID_7_CUSTOMER", description="App id of App7")
-    app_id_8_consolidate: str = Field(
-        "", validation_alias="AI_APP_ID_8_CONSOLIDATE", description="App id of App8"
     )
 
     member_names: MemberNames = Field(
@@ -365,9 +367,9 @@ class Settings(BaseSettings):
     @classmethod
     def _known_apps(cls, value: str) -> str:
         named = {name.strip().lower() for name in value.split(",")}
-        unknown = sorted(named - APP_ALIASES)
+        unknown = sorted(named - ALIASES)
         if value.lower() not in {"all", "none"} and unknown:
-            raise ValueError(f"all, none, or apps of {', '.join(sorted(APP_ALIASES))}, separated by commas")
+            raise ValueError(f"all, none, or apps of {', '.join(sorted(ALIASES))}, separated by commas")
         return ",".join(sorted(named))
 
     @field_validator("dashscope_base_url")
@@ -428,8 +430,8 @@ class Settings(BaseSettings):
 def accepted_apps(words: str) -> frozenset[str]:
     """The short names of apps that `all`, `none` or a list of names stands for."""
     if words.strip().lower() == "all":
-        return APP_ALIASES
-    return frozenset(name.strip().lower() for name in words.split(",")) & APP_ALIASES
+        return ALIASES
+    return frozenset(name.strip().lower() for name in words.split(",")) & ALIASES
 
 
 def load_settings() -> Settings:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from bench import figures
 from bench.guard_crew import Crew, crew, divided
 from bench.guard_worker import PLAIN_TABLE

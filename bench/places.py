@@ -21,7 +21,7 @@ from typing import Any
 import requests
 from sqlalchemy import create_engine, text
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.runtime import Runtime, runtime_from
 from ai_assets.samples.contract import create_contract_tables
 from ai_assets.samples.venue import load_venue

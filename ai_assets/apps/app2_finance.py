@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_assets.apps.answers import FinanceAnswer
-from ai_assets.apps.base import App, Prompt, Subject
+from ai_assets.apps.base import App, Kind, Prompt, Subject, SubjectType, Upstream
 from ai_assets.apps.finance_subject import APP2, check_whole_site, target_id
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ APP: App[SiteFinance] = App(
     entry=APP2,
     version=VERSION,
     answer=FinanceAnswer,
-    check=check_whole_site,
-    target_id=target_id,
+    about=SubjectType(Kind.CELL, check_whole_site, target_id),
     build=build,
+    description="Insights on a whole site's finances in one time window.",
+    reads=(Upstream.FINANCE,),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ai_assets.apps.answers import AnalysisAnswer
-from ai_assets.apps.base import App, Prompt, Subject
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.apps.base import App, Prompt, Subject, Upstream
 from ai_assets.apps.member_source import MemberSource
-from ai_assets.apps.member_subject import check_pair, pair_target
+from ai_assets.apps.member_subject import PAIR, check_pair
+from ai_assets.catalog import CATALOG
 
 VERSION = "2"
 ENTRY = CATALOG["app4_analysis"]
@@ -63,7 +63,9 @@ APP: App[MemberSource] = App(
     entry=ENTRY,
     version=VERSION,
     answer=AnalysisAnswer,
-    check=check_pair,
-    target_id=pair_target,
+    about=PAIR,
     build=build,
+    description="How assistant and member stand with each other, and the task to do.",
+    reads=(Upstream.ASSISTANTS, Upstream.SETTLEMENTS),
+    from_cache=GIVEN,
 )

@@ -6,9 +6,9 @@ from typing import Any
 
 from ai_assets.apps.answers import TacticsAnswer
 from ai_assets.apps.base import App, Prompt, Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.member_source import MemberSource
-from ai_assets.apps.member_subject import check_pair, pair_target
+from ai_assets.apps.member_subject import PAIR, check_pair
+from ai_assets.catalog import CATALOG
 
 VERSION = "2"
 ENTRY = CATALOG["app5_tactics"]
@@ -54,7 +54,9 @@ APP: App[MemberSource] = App(
     entry=ENTRY,
     version=VERSION,
     answer=TacticsAnswer,
-    check=check_pair,
-    target_id=pair_target,
+    about=PAIR,
     build=build,
+    description="What to say to the member, built on App4's answer.",
+    handed_on=GIVEN,
+    follows=GIVEN,
 )

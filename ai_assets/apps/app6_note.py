@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ai_assets.apps.answers import NoteAnswer
-from ai_assets.apps.base import App, Prompt, Subject
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.apps.base import App, Prompt, Subject, Upstream
 from ai_assets.apps.member_source import MemberSource
-from ai_assets.apps.member_subject import check_member, member_target
+from ai_assets.apps.member_subject import MEMBER, check_member
+from ai_assets.catalog import CATALOG
 from ai_assets.errors import PromptError
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ APP: App[MemberSource] = App(
     entry=ENTRY,
     version=VERSION,
     answer=NoteAnswer,
-    check=check_member,
-    target_id=member_target,
+    about=MEMBER,
     build=build,
+    description="A score of the member's newest note, and clues in it.",
+    reads=(Upstream.NOTES, Upstream.MEMBERS),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ai_assets.apps.answers import CustomerAnswer
-from ai_assets.apps.base import App, Prompt, Subject
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.apps.base import App, Prompt, Subject, Upstream
 from ai_assets.apps.member_source import MemberSource
-from ai_assets.apps.member_subject import check_member, member_target
+from ai_assets.apps.member_subject import MEMBER, check_member
+from ai_assets.catalog import CATALOG
 
 VERSION = "2"
 ENTRY = CATALOG["app7_customer"]
@@ -62,7 +62,11 @@ APP: App[MemberSource] = App(
     entry=ENTRY,
     version=VERSION,
     answer=CustomerAnswer,
-    check=check_member,
-    target_id=member_target,
+    about=MEMBER,
     build=build,
+    description="An analysis of the member with strategies.",
+    reads=(Upstream.SETTLEMENTS, Upstream.NOTES, Upstream.MEMBERS),
+    from_cache=GIVEN,
+    follows=("app3_clue",),
+    each_visit=True,
 )

@@ -9,9 +9,9 @@ from typing import Any
 
 from ai_assets.apps.answers import ConsolidationAnswer
 from ai_assets.apps.base import App, Prompt, Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.member_source import MemberSource
-from ai_assets.apps.member_subject import check_member, member_target
+from ai_assets.apps.member_subject import MEMBER, check_member
+from ai_assets.catalog import CATALOG
 
 VERSION = "2"
 ENTRY = CATALOG["app8_consolidation"]
@@ -60,7 +60,10 @@ APP: App[MemberSource] = App(
     entry=ENTRY,
     version=VERSION,
     answer=ConsolidationAnswer,
-    check=check_member,
-    target_id=member_target,
+    about=MEMBER,
     build=build,
+    description="App3's and App6's clues merged.",
+    handed_on=MERGED,
+    follows=MERGED,
+    each_visit=True,
 )

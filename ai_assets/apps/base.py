@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from ai_assets.apps.catalog import CatalogEntry
+from ai_assets.catalog import CatalogEntry
 from ai_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,21 +47,77 @@ class Prompt:
     put_back: Mapping[str, str] = field(default_factory=dict)
 
 
+class Kind(Enum):
+    """The kinds of subjects; each has partitions of its own in Dagster."""
+
+    CELL = "cell"
+    MEMBER = "member"
+    PAIR = "pair"
+
+
+@dataclass(frozen=True)
+class SubjectType:
+    """Whom or what an app is about.
+
+    `check` raises InputError for a subject that the app cannot take, before anything is spent. `target_id`: its
+    target in the cache.
+    """
+
+    kind: Kind
+    check: Callable[[Subject], None]
+    target_id: Callable[[Subject], str]
+
+
+class Upstream(StrEnum):
+    """What others own and prompts are made from: the keys of its assets."""
+
+    FINANCE = "dws/finance"
+    SETTLEMENTS = "dws/settlements"
+    MEMBERS = "biz/members"
+    NOTES = "biz/notes"
+    ASSISTANTS = "biz/assistants"
+
+
 @dataclass(frozen=True)
 class App(Generic[Source]):
     """One app. `Source` is what its prompt is built from, such as a site's finances.
 
     `version` is the app's code_version and part of the memo's key: raise it when answers must be made anew
-    though the prompt's text is the same. `check` raises InputError for a subject that the app cannot take,
-    before anything is spent. `build` checks too, and raises PromptError where the data cannot be used.
+    though the prompt's text is the same. `build` checks the subject too, and raises PromptError where the data
+    cannot be used. `description`: what its asset holds, for operators.
+
+    What it is made from, for steps, lineage and staleness (names of apps):
+    - `reads`: what of others' tables;
+    - `handed_on`: answers of the steps before it in its own chain; of those that did not run, from the cache;
+    - `from_cache`: answers that it always reads from the cache, whoever made them;
+    - `follows`: its answer is missing where one of these is there for the same target;
+    - `each_visit`: every consumption makes it, so that Dagster calls it late when none did for days.
     """
 
     entry: CatalogEntry
     version: str
     answer: type[BaseModel]
-    check: Callable[[Subject], None]
-    target_id: Callable[[Subject], str]
+    about: SubjectType
     build: Callable[[Source, Subject], Prompt]
+    description: str
+    reads: tuple[Upstream, ...] = ()
+    handed_on: tuple[str, ...] = ()
+    from_cache: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+    each_visit: bool = False
+
+    def check(self, subject: Subject) -> None:
+        """Raise InputError for a subject that the app cannot take."""
+        self.about.check(subject)
+
+    def target_id(self, subject: Subject) -> str:
+        """The target in the cache."""
+        return self.about.target_id(subject)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The apps whose answers its prompt holds."""
+        return (*self.handed_on, *self.from_cache)
 
     @property
     def name(self) -> str:

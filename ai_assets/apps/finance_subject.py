@@ -6,7 +6,7 @@ Source: behaviour.md, Running one app by hand.
 from __future__ import annotations
 
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.errors import InputError
 from ai_assets.warehouse.areas import ALL, AREAS, check_area_name
 from ai_assets.warehouse.windows import WINDOWS, check_window_name

@@ -6,7 +6,7 @@ Source: behaviour.md, The apps; Running one app by hand.
 
 from __future__ import annotations
 
-from ai_assets.apps.base import Subject
+from ai_assets.apps.base import Kind, Subject, SubjectType
 from ai_assets.errors import InputError
 
 LARGEST_ID = 2**63 - 1
@@ -31,6 +31,10 @@ def member_target(subject: Subject) -> str:
 def pair_target(subject: Subject) -> str:
     """The target in the cache: assistant, then member, such as `7_555`."""
     return f"{subject.assistant_id}_{subject.member_id}"
+
+
+MEMBER = SubjectType(Kind.MEMBER, check_member, member_target)
+PAIR = SubjectType(Kind.PAIR, check_pair, pair_target)
 
 
 def _check_ids(*ids: tuple[str, int | None]) -> None:

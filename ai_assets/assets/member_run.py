@@ -133,11 +133,12 @@ def steps_of(selected: set[str]) -> list[str]:
 
     Raises ValueError for an asset that no chain makes: its run would end green and have made nothing.
     """
-    from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
+    from ai_assets.apps.registry import MEMBER_APPS, PAIR_APPS
+    from ai_assets.chains.member_steps import RETENTION_CLUE
 
-    order = [*MEMBER_STEPS, *PAIR_STEPS]
+    order = [*MEMBER_APPS, *PAIR_APPS]
     if unknown := selected - {*order, RETENTION_CLUE}:
-        raise ValueError(f"{', '.join(sorted(unknown))}: in neither MEMBER_STEPS nor PAIR_STEPS")
+        raise ValueError(f"{', '.join(sorted(unknown))}: about neither a member nor a pair")
     if "app8_consolidation" not in selected:
         order[order.index("app8_consolidation")] = RETENTION_CLUE
     return [name for name in order if name in selected]

@@ -1,15 +1,14 @@
-"""The assets about a member: App3, App6, App8 with the retention clues, App7. One can_subset multi_asset.
+"""The assets about a member: an asset for each app about one, and the retention clues. One can_subset multi_asset.
 
 Not here: how they are run (`member_run`), the pairs' assets (`assistants`). A step that fails has no
 materialization: its partition shows as failed when the run ends in Failure, the others stand.
 """
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from dagster import (
-    AssetDep,
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
@@ -19,13 +18,13 @@ from dagster import (
 )
 from pydantic import Field
 
-from ai_assets.apps.registry import APPS
+from ai_assets.apps.registry import APPS, MEMBER_APPS
+from ai_assets.assets.app_spec import app_spec, code_version
 from ai_assets.assets.checks import check_specs
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.freshness import CONSUMED_THESE_DAYS
 from ai_assets.assets.member_events import CONSOLIDATION, RETENTION_CLUE
 from ai_assets.assets.member_run import run_partitions
-from ai_assets.assets.sources import BIZ_MEMBERS, BIZ_NOTES, DWS_SETTLEMENTS
 from ai_assets.member_partitions import members_def, parse_member_key
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
@@ -33,10 +32,6 @@ from ai_assets.resources.guard import GuardResource
 
 if TYPE_CHECKING:
     from ai_assets.chains.member_steps import About
-
-CLUE = AssetKey("app3_clue")
-NOTE = AssetKey("app6_note")
-CUSTOMER = AssetKey("app7_customer")
 
 
 class MemberStepsConfig(StepsConfig):
@@ -47,54 +42,28 @@ class MemberStepsConfig(StepsConfig):
     )
 
 
-def _spec(key: AssetKey, deps: Sequence[AssetKey], description: str, *, kinds: set[str]) -> AssetSpec:
-    app = APPS.get(key.to_user_string(), APPS[CONSOLIDATION.to_user_string()])
-    return AssetSpec(
-        key,
-        deps=[AssetDep(dep) for dep in deps],
-        partitions_def=members_def,
-        group_name="members",
-        kinds=kinds,
-        code_version=f"{app.entry.alias}:{app.version}",
-        skippable=True,
-        freshness_policy=None if key == NOTE else CONSUMED_THESE_DAYS,
-        description=description,
-    )
-
-
-CALLS = {"dashscope", "postgres"}
+def _specs() -> Iterator[AssetSpec]:
+    for name in MEMBER_APPS:
+        yield app_spec(APPS[name])
+        if name == CONSOLIDATION.to_user_string():
+            yield AssetSpec(
+                RETENTION_CLUE,
+                deps=[CONSOLIDATION],
+                partitions_def=members_def,
+                group_name="members",
+                kinds={"postgres"},
+                code_version=code_version(APPS[name]),
+                skippable=True,
+                freshness_policy=CONSUMED_THESE_DAYS,
+                description="The member's retention clues as the venue sees them, replaced from App8's answer; what "
+                "people wrote stays. Alone: set again from the newest answer, without a call.",
+            )
 
 
 @multi_asset(
     name="members",
-    specs=[
-        _spec(
-            CLUE, [DWS_SETTLEMENTS, BIZ_MEMBERS], "Clues about a member from what they consumed.", kinds=CALLS
-        ),
-        _spec(
-            NOTE,
-            [BIZ_NOTES, BIZ_MEMBERS],
-            "A score of the member's newest note, and clues in it.",
-            kinds=CALLS,
-        ),
-        _spec(CONSOLIDATION, [CLUE, NOTE], "App3's and App6's clues merged.", kinds=CALLS),
-        _spec(
-            RETENTION_CLUE,
-            [CONSOLIDATION],
-            "The member's retention clues as the venue sees them, replaced from App8's answer; what people wrote "
-            "stays. Alone: set again from the newest answer, without a call.",
-            kinds={"postgres"},
-        ),
-        _spec(
-            CUSTOMER,
-            [DWS_SETTLEMENTS, CONSOLIDATION, BIZ_NOTES, BIZ_MEMBERS],
-            "An analysis of the member with strategies.",
-            kinds=CALLS,
-        ),
-    ],
-    check_specs=[
-        spec for key in (CLUE, NOTE, CONSOLIDATION, CUSTOMER) for spec in check_specs(key, members_def)
-    ],
+    specs=list(_specs()),
+    check_specs=[spec for name in MEMBER_APPS for spec in check_specs(AssetKey(name), members_def)],
     can_subset=True,
     backfill_policy=BackfillPolicy.single_run(),
 )

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
 
+from ai_assets.apps.base import Upstream
 from ai_assets.assets.freshness import BATCH_EVERY_NIGHT
 
 if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Batch
 
-DWS_FINANCE = AssetKey(["dws", "finance"])
-DWS_SETTLEMENTS = AssetKey(["dws", "settlements"])
-BIZ_MEMBERS = AssetKey(["biz", "members"])
-BIZ_NOTES = AssetKey(["biz", "notes"])
-BIZ_ASSISTANTS = AssetKey(["biz", "assistants"])
+DWS_FINANCE = AssetKey(Upstream.FINANCE.split("/"))
+DWS_SETTLEMENTS = AssetKey(Upstream.SETTLEMENTS.split("/"))
+BIZ_MEMBERS = AssetKey(Upstream.MEMBERS.split("/"))
+BIZ_NOTES = AssetKey(Upstream.NOTES.split("/"))
+BIZ_ASSISTANTS = AssetKey(Upstream.ASSISTANTS.split("/"))
 
 SOURCES = (
     AssetSpec(

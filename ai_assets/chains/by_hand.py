@@ -18,9 +18,10 @@ from ai_assets.apps.answers import AnalysisAnswer
 from ai_assets.apps.base import Subject
 from ai_assets.apps.member_subject import LARGEST_ID, check_member
 from ai_assets.apps.people_text import inert
+from ai_assets.apps.registry import FINANCE_APPS, PAIR_APPS
 from ai_assets.apps.registry import app as find_app
 from ai_assets.chains.member_chain import note_of
-from ai_assets.chains.member_steps import PAIR_STEPS, RETENTION_CLUE, About, MemberSteps
+from ai_assets.chains.member_steps import RETENTION_CLUE, About, MemberSteps
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.site_figures import SiteFigures
 from ai_assets.chains.step import run_step
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
     from ai_assets.warehouse.people import Note
 
-FINANCE_APPS = ("app2_finance", "app2a_finance_area")
 CLUE_SOURCES = ("ai_consumption", "ai_note")
 
 
@@ -96,7 +96,7 @@ def _about(asked: Asked) -> About:
     if source not in CLUE_SOURCES:
         raise InputError(f"payload.source is {source!r}: use one of {', '.join(CLUE_SOURCES)}")
     # an assistant who has no part in it is neither looked for nor read
-    of_pair = asked.app_name != RETENTION_CLUE and find_app(asked.app_name).name in PAIR_STEPS
+    of_pair = asked.app_name != RETENTION_CLUE and find_app(asked.app_name).name in PAIR_APPS
     return About(
         site_id=subject.site_id,
         member_id=subject.member_id or 0,

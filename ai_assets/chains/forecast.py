@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ai_assets.apps import app2_finance, app2a_finance_area
 from ai_assets.apps.prompt import prompt_hash
+from ai_assets.apps.registry import FINANCE_APPS
 from ai_assets.chains.cells import Cell, cells_of_site, priority
 from ai_assets.errors import AiAssetsError, WarehouseError
 from ai_assets.guard.forecast import (
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Site
 
 logger = logging.getLogger(__name__)
-
-APPS = (app2_finance.APP.name, app2a_finance_area.APP.name)
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,10 @@ def forecast_sites(
     InputError for an as-of date out of range, DatabaseUnavailableError.
     """
     with reachable("reading what a forecast needs"), engine.connect() as connection:
-        past = usage.past_calls(connection, APPS)
+        past = usage.past_calls(connection, FINANCE_APPS)
         planned = {site.site_id: _plan(connection, site, as_of, forced=forced) for site in sites}
         budgets = usage.budgets(connection, planned, limits.as_json())
-        in_trouble = usage.apps_in_trouble(connection, APPS)
+        in_trouble = usage.apps_in_trouble(connection, FINANCE_APPS)
     calls = _expect([call for plan in planned.values() for call in plan.calls], past, terms)
     told = [
         SiteForecast(
@@ -128,8 +126,8 @@ def surely_fits(engine: Engine, limits: GuardLimits, terms: Terms, sites: Sequen
         budgets = usage.budgets(connection, [site.site_id for site in sites], limits.as_json())
         if all(budget.limit is None for budget in budgets):
             return True
-        past = usage.past_calls(connection, APPS)
-    if not past.keys() >= set(APPS):
+        past = usage.past_calls(connection, FINANCE_APPS)
+    if not past.keys() >= set(FINANCE_APPS):
         return False
     cells = [cell for site in sites for cell in cells_of_site(site.site_id)]
     calls = _expect([(cell, PlannedCall(cell.site_id, cell.app.name, 0)) for cell in cells], past, terms)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from ai_assets.chains.forecast import APPS, forecast_sites, surely_fits
+from ai_assets.apps.registry import FINANCE_APPS
+from ai_assets.chains.forecast import forecast_sites, surely_fits
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -62,7 +63,7 @@ def notes(made: Forecast) -> Iterator[str]:
             yield f"site {site.site.site_id}: {site.failing} of {site.cells} cells cannot be built: {site.trouble}"
     for trouble in made.in_trouble:
         yield from _trouble(trouble)
-    new = [app for app in APPS if app not in made.a_call]
+    new = [app for app in FINANCE_APPS if app not in made.a_call]
     if new and made.total.calls:
         yield f"{', '.join(new)}: no call is known yet; tokens by the prompts' length, cost at the dearest price"
 

@@ -14,8 +14,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
-from ai_assets.chains.member_steps import PAIR_STEPS, About, MemberSteps
+from ai_assets.apps.registry import PAIR_APPS
+from ai_assets.catalog import CATALOG
+from ai_assets.chains.member_steps import About, MemberSteps
 from ai_assets.chains.outcome import Outcome, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError, InputError
@@ -87,7 +88,7 @@ def about_of(job: TriggerJob) -> About:
     """Whom a job's chain is about. Raises InputError where the job's row cannot be used."""
     if job.site_id is None or job.member_id is None:
         raise InputError(f"trigger job {job.id} has no site or no member")
-    with_assistant = any(name in PAIR_STEPS for name in apps_of(job))
+    with_assistant = any(name in PAIR_APPS for name in apps_of(job))
     return About(
         site_id=job.site_id,
         member_id=job.member_id,
@@ -103,7 +104,7 @@ def subjects_of(job: TriggerJob) -> list[tuple[str, Subject]]:
     about = about_of(job)
     return [
         (name, Subject(about.site_id, member_id=about.member_id,
-                       assistant_id=about.assistant_id if name in PAIR_STEPS else None))
+                       assistant_id=about.assistant_id if name in PAIR_APPS else None))
         for name in apps_of(job)
     ]  # fmt: skip
 

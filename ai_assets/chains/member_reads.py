@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.member_source import Given
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.steady import build_steady
 from ai_assets.store import cache
 from ai_assets.store.engine import autocommitting, reachable

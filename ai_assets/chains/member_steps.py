@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ai_assets.apps.base import Subject
 from ai_assets.apps.member_source import Given, MemberSource
-from ai_assets.apps.registry import APPS
+from ai_assets.apps.registry import APPS, PAIR_APPS
 from ai_assets.chains.member_reads import MemberReads
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
@@ -33,19 +33,7 @@ if TYPE_CHECKING:
     from ai_assets.warehouse.member_data import MemberData
     from ai_assets.warehouse.people import Note
 
-MEMBER_STEPS = ("app3_clue", "app6_note", "app8_consolidation", "app7_customer")
-"""The apps about a member, in the order in which they run where several do."""
-PAIR_STEPS = ("app4_analysis", "app5_tactics")
-"""The apps about an assistant and a member, in order; after the member's."""
 RETENTION_CLUE = "member_retention_clue"
-
-HANDED_ON = {"app8_consolidation": ("app3_clue", "app6_note"), "app5_tactics": ("app4_analysis",)}
-"""What a step is given of the steps before it in its own chain; of those that did not run, from the cache."""
-FROM_CACHE = {
-    "app7_customer": ("app8_consolidation",),
-    "app4_analysis": ("app3_clue", "app7_customer", "app8_consolidation"),
-}
-"""What a step always reads from the cache, whoever made it."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +82,7 @@ class MemberSteps:
 
     def subject(self, app_name: str) -> Subject:
         """Whom an app's step is about: the member, or the pair."""
-        assistant = self.about.assistant_id if app_name in PAIR_STEPS else None
+        assistant = self.about.assistant_id if app_name in PAIR_APPS else None
         return Subject(self.about.site_id, member_id=self.about.member_id, assistant_id=assistant)
 
     def run(self, app_name: str) -> StepResult:
@@ -186,8 +174,9 @@ class MemberSteps:
 
     def _given(self, app_name: str) -> dict[str, Given]:
         given: dict[str, Given] = {}
-        wanted: list[str] = list(FROM_CACHE.get(app_name, ()))
-        for name in HANDED_ON.get(app_name, ()):
+        app = APPS[app_name]
+        wanted = [*app.from_cache]
+        for name in app.handed_on:
             if name in self._ran:
                 made = self._ran[name]
                 if made.outcome.has_result:

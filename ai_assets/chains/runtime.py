@@ -11,8 +11,8 @@ from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ai_assets.catalog import ALIASES
 from ai_assets.errors import ConfigurationError
-from ai_assets.settings import APP_ALIASES
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -42,7 +42,7 @@ class Runtime:
     prices: Prices
     member_names: MemberNames = "surname"
     """What members are called in prompts."""
-    repaired_accepted: frozenset[str] = APP_ALIASES
+    repaired_accepted: frozenset[str] = ALIASES
     """The apps (short names) of which an answer that had to be mended is good enough."""
     ask_again: bool = True
     """Whether an app whose answer cannot be read is asked once more."""
@@ -78,7 +78,7 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
 
     Raises ConfigurationError where no key is set for a service that is not on loopback.
     """
-    from ai_assets.apps.catalog import CATALOG
+    from ai_assets.catalog import CATALOG
     from ai_assets.dashscope.client import DashScopeClient
     from ai_assets.guard.admission import Guard
     from ai_assets.guard.limits import GuardLimits

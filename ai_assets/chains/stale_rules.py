@@ -1,16 +1,15 @@
 """When a cached text is out of date. Pure. Not here: reading what is judged (`chains.staleness`), words.
 
 The rules, in the order in which they are asked (the first that holds is told):
-1. `missing`: a finance cell that was never made; an answer of App8, App7 or App5 whose chain began (App3 or App6 is
-   there, App3, App4) and gave none. A member for whom no chain ever ran misses nothing: texts of members follow events.
+1. `missing`: a finance cell that was never made; an answer of an app whose chain began (an answer that it `follows` is
+   there) and gave none. A member for whom no chain ever ran misses nothing: texts of members follow events.
 2. `older_version`: another version of the app made it than this code's.
 3. Finance: made from another batch or as of another date than a run would take now, and its prompt would be another
    too (`older_batch`, `other_as_of`). A batch that changed nothing a cell shows leaves the cell fresh: it is reused
    from one batch to the next, and keeps naming the batch that it was made from.
-4. App3 and App7: the member's bills are others than those it rests on, up to its own as-of date or after it
-   (`newer_bills`). A night without a visit makes no text of a member stale.
-5. App8 and App5: what they were handed on (App3's and App6's, App4's answer) says something else by now
-   (`older_answers`).
+4. An app about a member that reads their bills (App3, App7): the bills are others than those it rests on, up to its
+   own as-of date or after it (`newer_bills`). A night without a visit makes no text of a member stale.
+5. An app that is handed on answers (App8, App5): one of them says something else by now (`older_answers`).
 `unjudged`: the prompt of today cannot be built; the reason is the same that would fail the step.
 """
 
@@ -20,24 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ai_assets.apps.base import App, Kind, Upstream
 
 if TYPE_CHECKING:
     from ai_assets.store.staleness import NewestText
     from ai_assets.warehouse.settlements import Bills
     from ai_assets.warehouse.sites import Batch
-
-FOLLOWS: Mapping[str, tuple[str, ...]] = {
-    "app8_consolidation": ("app3_clue", "app6_note"),
-    "app7_customer": ("app3_clue",),
-    "app5_tactics": ("app4_analysis",),
-}
-"""An answer of the left is missing where one of the right is there, for the same target."""
-HANDED_ON: Mapping[str, tuple[str, ...]] = {
-    "app8_consolidation": ("app3_clue", "app6_note"),
-    "app5_tactics": ("app4_analysis",),
-}
-RESTS_ON_BILLS = ("app3_clue", "app7_customer")
 
 
 class Reason(StrEnum):
@@ -82,6 +71,11 @@ def finance_reason(
             f"made from batch {made.batch.get('batch_id') or 'none'}, the newest is {now}",
         )
     return Reason.OTHER_AS_OF, f"made as of {made.as_of}, a run would now be as of {as_of}"
+
+
+def rests_on_bills(app: App[Any]) -> bool:
+    """Whether rule 4 is asked of an app: a member's, made from their bills."""
+    return app.about.kind is Kind.MEMBER and Upstream.SETTLEMENTS in app.reads
 
 
 def bills_reason(made: NewestText, table: str, bills: Bills) -> tuple[Reason, str] | None:

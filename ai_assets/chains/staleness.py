@@ -13,20 +13,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.prompt import prompt_hash
-from ai_assets.apps.registry import APPS
+from ai_assets.apps.registry import APPS, FINANCE_APPS
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.cells import Cell, cells_of_site
 from ai_assets.chains.stale_rules import (
-    FOLLOWS,
-    HANDED_ON,
-    RESTS_ON_BILLS,
     Reason,
     Stale,
     answers_reason,
     bills_reason,
     finance_reason,
     names_now,
+    rests_on_bills,
 )
 from ai_assets.errors import AiAssetsError, WarehouseError
 from ai_assets.store.engine import reachable
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from ai_assets.warehouse.finance import SiteFinance
     from ai_assets.warehouse.sites import Site
 
-FINANCE_APPS = ("app2_finance", "app2a_finance_area")
 _ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 Texts = Mapping[str, Mapping[str, NewestText]]
@@ -108,15 +105,15 @@ class _Judge:
         stale = [*self._missing(name), *filter(None, (self._older(name, text) for text in texts.values()))]
         known = {one.target_id for one in stale}
         rest = [text for text in texts.values() if text.target_id not in known]
-        if name in RESTS_ON_BILLS:
+        if rests_on_bills(APPS[name]):
             stale += self._by_bills(name, rest)
-        if name in HANDED_ON:
+        if APPS[name].handed_on:
             stale += self._by_answers(name, rest)
         missing = sum(one.reason is Reason.MISSING for one in stale)
         return AppStaleness(name, len(texts) + missing, tuple(stale))
 
     def _read(self, apps: Sequence[str]) -> Texts:
-        needed = {*apps, *(before for name in apps for before in FOLLOWS.get(name, ()))}
+        needed = {*apps, *(one for name in apps for one in (*APPS[name].follows, *APPS[name].handed_on))}
         by_type = {CATALOG[name].cache_type: name for name in needed}
         texts: dict[str, dict[str, NewestText]] = {name: {} for name in needed}
         for one in newest_texts(self._connection, self._site.site_id, by_type):
@@ -163,7 +160,7 @@ class _Judge:
     def _missing(self, name: str) -> list[Stale]:
         began = {
             target: f"{before} {text.id} is there"
-            for before in FOLLOWS.get(name, ())
+            for before in APPS[name].follows
             for target, text in self._texts[before].items()
         }
         return [
@@ -186,13 +183,13 @@ class _Judge:
 
     def _by_answers(self, name: str, texts: Sequence[NewestText]) -> list[Stale]:
         older = [cache_id for one in texts for cache_id in one.built_on.values() if cache_id is not None]
-        current = {one.id for before in HANDED_ON[name] for one in self._texts[before].values()}
+        current = {one.id for before in APPS[name].handed_on for one in self._texts[before].values()}
         hashes = answer_hashes(self._connection, [cache_id for cache_id in older if cache_id not in current])
         stale: list[Stale] = []
         for one in texts:
             newest = {
                 before: self._texts[before][one.target_id]
-                for before in HANDED_ON[name]
+                for before in APPS[name].handed_on
                 if one.target_id in self._texts[before]
             }
             reason = answers_reason(one, newest, hashes)

@@ -60,7 +60,7 @@ def variables(settings: Settings, results_url: str) -> dict[str, str]:
 
 def simulator_app_ids() -> dict[str, str]:
     """The app ids that the simulator knows, by setting."""
-    from ai_assets.apps.catalog import CATALOG
+    from ai_assets.catalog import CATALOG
 
     return {entry.env: entry.alias for entry in CATALOG.values()}
 

@@ -94,7 +94,7 @@ def _find(engine: Engine, wanted: int | tuple[str, int, str]) -> Trace:
 
 def cache_type_of(kind: str) -> str:
     """The cache type that a person names by itself or by its app. Raises InputError listing the names."""
-    from ai_assets.apps.catalog import CATALOG
+    from ai_assets.catalog import CATALOG
 
     for entry in CATALOG.values():
         if kind in (entry.cache_type, entry.name, entry.alias):

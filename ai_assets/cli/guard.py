@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.cli.context import Context
 from ai_assets.errors import InputError
 

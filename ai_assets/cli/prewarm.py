@@ -105,12 +105,12 @@ def run_prewarm(
 
 
 def _require_apps(context: Context) -> None:
-    from ai_assets.apps import app2_finance, app2a_finance_area
+    from ai_assets.apps.registry import APPS, FINANCE_APPS
 
     settings = context.settings
     settings.require_dashscope_key()
-    for app in (app2_finance.APP, app2a_finance_area.APP):
-        app.app_id(settings)
+    for name in FINANCE_APPS:
+        APPS[name].app_id(settings)
 
 
 def _run(

@@ -35,8 +35,8 @@ def stale(
 
     Calls nothing and needs no key. `prewarm` makes what is stale of the finances; a member's texts follow events.
     """
-    from ai_assets.apps.catalog import CATALOG
     from ai_assets.apps.registry import app as find_app
+    from ai_assets.catalog import CATALOG
     from ai_assets.chains.staleness import site_staleness
 
     wanted = [find_app(name).name for name in apps] or list(CATALOG)

@@ -64,11 +64,10 @@ def stretches(context: Context, stop: threading.Event, *, until_empty: bool) -> 
 
 
 def _require_apps(context: Context) -> None:
-    from ai_assets.apps.registry import APPS
-    from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS
+    from ai_assets.apps.registry import APPS, MEMBER_APPS, PAIR_APPS
 
     settings = context.settings
-    for name in (*MEMBER_STEPS, *PAIR_STEPS):
+    for name in (*MEMBER_APPS, *PAIR_APPS):
         APPS[name].app_id(settings)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.gateway.access import check_site, holder_with
 from ai_assets.gateway.answers import answer
 from ai_assets.gateway.problems import Problem, documented

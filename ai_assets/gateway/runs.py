@@ -13,10 +13,10 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import Field
 
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
-from ai_assets.apps.registry import APPS
-from ai_assets.chains.by_hand import CLUE_SOURCES, FINANCE_APPS, Asked, check
-from ai_assets.chains.member_steps import PAIR_STEPS, RETENTION_CLUE
+from ai_assets.apps.registry import APPS, PAIR_APPS
+from ai_assets.catalog import CATALOG
+from ai_assets.chains.by_hand import CLUE_SOURCES, Asked, check
+from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.gateway.access import check_site, holder_with
 from ai_assets.gateway.answers import IdempotencyKey, answer, asked
 from ai_assets.gateway.problems import Problem, documented
@@ -108,12 +108,12 @@ class RunTactics(RunPair):
 
 BODIES: dict[str, type[_Run]] = {
     **dict.fromkeys(CATALOG, RunMember),
-    **dict.fromkeys(PAIR_STEPS, RunPair),
+    **dict.fromkeys(PAIR_APPS, RunPair),
     "app5_tactics": RunTactics,
     "app6_note": RunNote,
     "app8_consolidation": RunClues,
-    FINANCE_APPS[0]: RunFinance,
-    FINANCE_APPS[1]: RunFinanceArea,
+    "app2_finance": RunFinance,
+    "app2a_finance_area": RunFinanceArea,
     RETENTION_CLUE: RunClues,
 }
 

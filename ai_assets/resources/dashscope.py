@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dagster import ConfigurableResource, EnvVar
 from pydantic import Field, SecretStr
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.resources.defaults import with_defaults
 from ai_assets.settings import MemberNames, Settings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dagster import ConfigurableResource
 from pydantic import Field
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.resources.defaults import with_defaults
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.registry import APPS, app
+from ai_assets.catalog import CATALOG
 from ai_assets.errors import ConfigurationError, InputError
 from ai_assets.settings import Settings
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.outcome import StepResult
 from ai_assets.chains.runtime import Runtime, runtime_from
 from ai_assets.chains.worker import Worker

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from ai_assets.apps.base import Prompt, Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.registry import APPS
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime, runtime_from
 from ai_assets.dashscope.client import Backoff, DashScopeClient

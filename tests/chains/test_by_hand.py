@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.clue_parts import NO_ANALYSIS, NO_CLUES
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.by_hand import Asked, check, run_by_hand
 from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.chains.outcome import Outcome, StepResult

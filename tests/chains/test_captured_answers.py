@@ -108,7 +108,7 @@ def test_no_attempt_in_a_note_reaches_the_cache_through_an_app_that_obeys_it(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("app", ["app3", "app4", "app5", "app7", "app8"])
 def test_every_way_of_obeying_is_harmless_or_refused_whatever_the_app(app: str, way: str) -> None:
-    from ai_assets.apps.catalog import CATALOG
+    from ai_assets.catalog import CATALOG
     from ai_assets.dashscope.reading import UnreadableAnswerError, read_answer
     from ai_assets.trust.holding import AnswerRefusedError, hold
 

@@ -22,10 +22,10 @@ from sqlalchemy import text
 
 from ai_assets.apps import member_parts
 from ai_assets.apps.base import Subject
-from ai_assets.apps.catalog import CATALOG
 from ai_assets.apps.names import naming
 from ai_assets.assets.failures import failures_table
 from ai_assets.assets.metadata import metadata
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.by_hand import Asked, run_by_hand
 from ai_assets.chains.outcome import StepResult
 from ai_assets.chains.runtime import Runtime, runtime_from

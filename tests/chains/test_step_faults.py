@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.outcome import Outcome
 from ai_assets.simulator.kinds import ERRORS, ODD_ERRORS
 

@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 from sqlalchemy import Engine
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.definitions import build_definitions
 from ai_assets.partitions import ensure_blocks
 from ai_assets.resources.dashscope import DashScopeResource

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from ai_assets.apps.base import App
-from ai_assets.apps.registry import APPS
+from ai_assets.apps.registry import APPS, FINANCE_APPS, MEMBER_APPS, PAIR_APPS
 from ai_assets.assets.assistants import assistants
 from ai_assets.assets.members import members
-from ai_assets.chains import by_hand, staleness
-from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
-from ai_assets.settings import APP_ALIASES
+from ai_assets.catalog import ALIASES
+from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.simulator import kinds, replies
 from ai_assets.trust.limits import LIMITS
 
@@ -33,26 +32,24 @@ def texts_of(schema: dict[str, Any], whole: dict[str, Any], path: str = "") -> I
 
 
 def test_every_app_is_about_a_site_a_member_or_a_pair_and_about_one_of_them_alone() -> None:
-    kinds_of_subject = [*by_hand.FINANCE_APPS, *MEMBER_STEPS, *PAIR_STEPS]
-    assert sorted(kinds_of_subject) == sorted(APPS)
-    assert set(staleness.FINANCE_APPS) == set(by_hand.FINANCE_APPS)
+    assert sorted([*FINANCE_APPS, *MEMBER_APPS, *PAIR_APPS]) == sorted(APPS)
 
 
 def test_every_asset_of_members_and_of_pairs_is_a_step_that_its_run_makes() -> None:
     # one that is none would be chosen, not run, and its run would end green
-    assert {key.to_user_string() for key in members.keys} == {*MEMBER_STEPS, RETENTION_CLUE}
-    assert {key.to_user_string() for key in assistants.keys} == set(PAIR_STEPS)
+    assert {key.to_user_string() for key in members.keys} == {*MEMBER_APPS, RETENTION_CLUE}
+    assert {key.to_user_string() for key in assistants.keys} == set(PAIR_APPS)
 
 
 def test_both_checks_of_every_app_stand_at_its_asset() -> None:
-    for made_by, steps in ((members, MEMBER_STEPS), (assistants, PAIR_STEPS)):
+    for made_by, steps in ((members, MEMBER_APPS), (assistants, PAIR_APPS)):
         checked = sorted(key.asset_key.to_user_string() for key in made_by.check_keys)
         assert checked == sorted([*steps, *steps])
 
 
 def test_every_app_is_known_to_the_settings_and_to_the_simulator() -> None:
     aliases = {app.entry.alias for app in APPS.values()}
-    assert aliases == APP_ALIASES
+    assert aliases == ALIASES
     assert aliases == set(kinds.APPS)
     for alias in aliases:
         assert replies.answer(1, alias, "{}")

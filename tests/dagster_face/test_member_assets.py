@@ -21,16 +21,17 @@ from dagster import (
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from sqlalchemy import Engine, text
 
+from ai_assets.apps.registry import MEMBER_APPS, PAIR_APPS
 from ai_assets.assets.assistants import assistants
 from ai_assets.assets.member_run import steps_of
 from ai_assets.assets.members import members
-from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
+from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.definitions import build_definitions
 from ai_assets.member_partitions import assistant_members_def, members_def
 from ai_assets.simulator.server import Simulator
 
 MEMBER, PAIR = "1001:555", "1001:7_555"
-MEMBER_ASSETS = {*MEMBER_STEPS, RETENTION_CLUE}
+MEMBER_ASSETS = {*MEMBER_APPS, RETENTION_CLUE}
 
 Run = Callable[..., ExecuteInProcessResult]
 
@@ -42,7 +43,7 @@ def run(make_definitions, instance: DagsterInstance) -> Run:
     def run(
         *keys: str, assets: set[str] | None = None, config: dict[str, Any] | None = None, **how: Any
     ) -> ExecuteInProcessResult:
-        pairs = bool(assets and assets <= set(PAIR_STEPS))
+        pairs = bool(assets and assets <= set(PAIR_APPS))
         job = make_definitions(**how).resolve_job_def("assistant_insights" if pairs else "member_insights")
         instance.add_dynamic_partitions((assistant_members_def if pairs else members_def).name, list(keys))
         chosen: dict[str, Any] = {"partition_key": keys[0]}
@@ -84,7 +85,7 @@ def made(instance: DagsterInstance) -> Callable[[ExecuteInProcessResult], dict[t
 
 
 def failed_partitions(instance: DagsterInstance, asset: str) -> set[str]:
-    definition = assistant_members_def if asset in PAIR_STEPS else members_def
+    definition = assistant_members_def if asset in PAIR_APPS else members_def
     value = get_and_update_asset_status_cache_value(instance, AssetKey(asset), definition)
     if value is None or not value.serialized_failed_partition_subset:
         return set()
@@ -117,9 +118,9 @@ def some_members(venue_engine: Engine) -> list[str]:
 
 
 def test_the_steps_run_in_the_chains_order_and_app8_sets_the_clues_itself():
-    assert set(steps_of(MEMBER_ASSETS)) == set(MEMBER_STEPS)
-    assert steps_of(MEMBER_ASSETS) == list(MEMBER_STEPS)
-    assert steps_of(set(PAIR_STEPS)) == list(PAIR_STEPS)
+    assert set(steps_of(MEMBER_ASSETS)) == set(MEMBER_APPS)
+    assert steps_of(MEMBER_ASSETS) == list(MEMBER_APPS)
+    assert steps_of(set(PAIR_APPS)) == list(PAIR_APPS)
     assert steps_of({RETENTION_CLUE}) == [RETENTION_CLUE]
     assert steps_of({RETENTION_CLUE, "app7_customer"}) == [RETENTION_CLUE, "app7_customer"]
 
@@ -143,11 +144,11 @@ def test_the_definitions_hold_what_the_contract_says():
         "dws/settlements",
     }
     assert parents("app5_tactics") == {"app4_analysis"}
-    for name in MEMBER_ASSETS | set(PAIR_STEPS):
+    for name in MEMBER_ASSETS | set(PAIR_APPS):
         node = graph.get(AssetKey(name))
-        assert node.partitions_def == (assistant_members_def if name in PAIR_STEPS else members_def)
+        assert node.partitions_def == (assistant_members_def if name in PAIR_APPS else members_def)
         assert node.backfill_policy == BackfillPolicy.single_run()
-        assert node.group_name == ("assistants" if name in PAIR_STEPS else "members")
+        assert node.group_name == ("assistants" if name in PAIR_APPS else "members")
     for parent in ("app3_clue", "app7_customer", "app8_consolidation"):
         mapping = graph.get_partition_mapping(AssetKey("app4_analysis"), AssetKey(parent))
         assert isinstance(mapping, AllPartitionMapping)
@@ -217,7 +218,7 @@ def test_a_range_is_one_batch_with_each_members_own_results(
     assert rows(venue_engine, "select distinct trigger_type from biz.ai_run_logs") == [("batch",)]
     for key in some_members:
         order = [asset for asset, partition in made(result) if partition == key]
-        assert order == [*MEMBER_STEPS[:3], RETENTION_CLUE, *MEMBER_STEPS[3:]]
+        assert order == [*MEMBER_APPS[:3], RETENTION_CLUE, *MEMBER_APPS[3:]]
 
 
 def test_a_step_that_fails_is_red_and_the_others_stand(
@@ -296,7 +297,7 @@ def test_keys_that_are_none_and_members_that_are_not_there_fail_alone(
 def test_a_pair_is_made_in_order_and_its_keys_are_checked(
     run: Run, made, simulator: Simulator, instance: DagsterInstance
 ):
-    result = run(PAIR, "1001:555", "1001:99999_555", assets=set(PAIR_STEPS))
+    result = run(PAIR, "1001:555", "1001:99999_555", assets=set(PAIR_APPS))
     assert not result.success
     assert list(made(result)) == [("app4_analysis", PAIR), ("app5_tactics", PAIR)]
     assert failed_partitions(instance, "app5_tactics") == {"1001:555", "1001:99999_555"}

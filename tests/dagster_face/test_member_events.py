@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_assets.apps.base import Subject
+from ai_assets.apps.registry import MEMBER_APPS, PAIR_APPS
 from ai_assets.assets.answer_text import SHOWN_LIMIT, answer_markdown, plain
 from ai_assets.assets.failures import failures_table
 from ai_assets.assets.member_events import asset_partitions, member_events
-from ai_assets.chains.member_steps import MEMBER_STEPS, PAIR_STEPS, RETENTION_CLUE
+from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.chains.outcome import Outcome, StepResult
 from ai_assets.errors import InputError
 
@@ -31,7 +32,7 @@ def shown(made: StepResult, *, trigger_job_id: int | None = 12) -> dict[str, dic
     }
 
 
-@pytest.mark.parametrize("app", [name for name in MEMBER_STEPS if name != "app8_consolidation"])
+@pytest.mark.parametrize("app", [name for name in MEMBER_APPS if name != "app8_consolidation"])
 def test_a_members_app_makes_its_own_asset_in_the_members_partition(app):
     ((key, partition, event),) = member_events(result(app), trigger_job_id=None)
     assert (key, partition) == (AssetKey(app), "1001:555")
@@ -39,7 +40,7 @@ def test_a_members_app_makes_its_own_asset_in_the_members_partition(app):
     assert "trigger job" not in event.metadata
 
 
-@pytest.mark.parametrize("app", PAIR_STEPS)
+@pytest.mark.parametrize("app", PAIR_APPS)
 def test_a_pairs_app_makes_its_own_asset_in_the_pairs_partition(app):
     assert [(key, partition) for key, partition, _ in member_events(result(app, PAIR), trigger_job_id=1)] == [
         (AssetKey(app), "1001:7_555")
@@ -74,9 +75,9 @@ def test_the_clues_set_alone_are_the_same_data_as_those_set_with_the_answer():
     assert event.tags == with_app8[2].tags
 
 
-@pytest.mark.parametrize("app", [*MEMBER_STEPS, *PAIR_STEPS, RETENTION_CLUE])
+@pytest.mark.parametrize("app", [*MEMBER_APPS, *PAIR_APPS, RETENTION_CLUE])
 def test_what_is_planned_for_a_step_is_what_it_makes(app):
-    subject = PAIR if app in PAIR_STEPS else MEMBER
+    subject = PAIR if app in PAIR_APPS else MEMBER
     made = member_events(result(app, subject), trigger_job_id=None)
     assert asset_partitions(app, subject) == [(key, partition) for key, partition, _ in made]
 

@@ -8,7 +8,7 @@ from unittest.mock import sentinel
 import pytest
 from pydantic import ValidationError
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.errors import ConfigurationError
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.settings import Settings, load_settings

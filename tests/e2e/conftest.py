@@ -18,7 +18,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.simulator.server import Simulator
 from ai_assets.store import embedded
 from ai_assets.store.databases import ensure_database

@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import create_engine, text
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 
 NO_KEY = {entry.env: None for entry in CATALOG.values()} | {"DASHSCOPE_BASE_URL": None}
 MADE = ("run-app", "app3", "--site", "1001", "--member", "555")

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, text
 from websockets.sync.client import ClientConnection, connect
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.chains.runtime import Runtime, runtime_from
 from ai_assets.gateway.app import build_app
 from ai_assets.gateway.parts import Parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.cli.guard import app_names, seconds
 from ai_assets.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_assets.apps.catalog import CATALOG
+from ai_assets.catalog import CATALOG
 from ai_assets.errors import ConfigurationError
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.settings import CHECKOUT, Settings, load_settings

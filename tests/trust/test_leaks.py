@@ -81,7 +81,7 @@ def test_an_honest_answer_that_looks_suspicious_passes_unchanged(line: str) -> N
 
 
 def app_name(alias: str) -> str:
-    from ai_assets.apps.catalog import CATALOG
+    from ai_assets.catalog import CATALOG
 
     return next(name for name, entry in CATALOG.items() if entry.alias == alias)
 

@@ -1,7 +1,8 @@
-"""The eight apps' names, settings and cache types: the contract's table, once.
+"""The apps' names, settings and cache types: the contract's table, once. A line here is all that an app's file needs.
 
-Here: names only. Not here: which of them can be run (`ai_assets.apps.registry`), prompts, schemas.
-Source: behaviour.md, The apps.
+From a line come the setting with its DashScope app id (`ai_assets.settings`), its short name wherever one is typed,
+and its registration: `ai_assets.apps.registry` takes the app from the file `ai_assets/apps/<name>.py`.
+Not here: prompts, schemas, subjects. Source: behaviour.md, The apps.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ class CatalogEntry:
         """The short name that people type, such as app2a."""
         return self.name.partition("_")[0]
 
+    @property
+    def title(self) -> str:
+        """The short name as people write it, such as App2a."""
+        return self.alias.capitalize()
+
 
 def _entry(name: str, env: str, cache_type: str) -> CatalogEntry:
     return CatalogEntry(name, env.removeprefix("AI_").lower(), env, cache_type)
@@ -41,3 +47,6 @@ CATALOG: dict[str, CatalogEntry] = {
         _entry("app8_consolidation", "AI_APP_ID_8_CONSOLIDATE", "app8_clue_consolidated"),
     )
 }
+
+ALIASES = frozenset(entry.alias for entry in CATALOG.values())
+"""The short names of the apps."""
