@@ -1,15 +1,17 @@
 """The schemas that the apps' answers are held against.
 
-Here: shapes and defaults; extra keys are kept. Not here: reading JSON out of an answer's text.
+Here: shapes, defaults and how long each text may be; extra keys are kept. Not here: reading JSON out of a text.
 Source: behaviour.md, What each app answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from ai_assets.trust.limits import Limit, Limits
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Tone = Literal["good", "neutral", "bad"]
@@ -53,17 +55,41 @@ Score = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=10)]
 
 
 class Answer(BaseModel):
-    """Any part of an answer: what the schema does not name is kept as it came."""
+    """Any part of an answer: what the schema does not name is kept as it came. Each text of it has a Limit.
+
+    `NOTED`: limits of texts that a part's own reading adds, beside its fields.
+    """
 
     model_config = ConfigDict(extra="allow")
+    NOTED: ClassVar[Mapping[str, Limit]] = {}
+
+
+def text_limits(answer: type[Answer]) -> Limits:
+    """The limits that stand at the fields of an answer and of its parts, by path."""
+    limits: dict[str, Limit] = {}
+    keys: set[str] = set()
+
+    def walk(part: type[Answer], path: str) -> None:
+        limits.update({path + name: limit for name, limit in part.NOTED.items()})
+        keys.update(part.model_fields, part.NOTED)
+        for name, field in part.model_fields.items():
+            for one in field.metadata:
+                if isinstance(one, Limit):
+                    limits[path + name] = one
+            for inner in (field.annotation, *get_args(field.annotation)):
+                if isinstance(inner, type) and issubclass(inner, Answer):
+                    walk(inner, f"{path}{name}.")
+
+    walk(answer, "")
+    return Limits(limits, frozenset(keys))
 
 
 class Insight(Answer):
     """One finding. Title and body are not blank."""
 
-    title: Text
-    body: Text
-    tone: Annotated[Tone, BeforeValidator(_tone)] = "neutral"
+    title: Annotated[Text, Limit(60)]
+    body: Annotated[Text, Limit(800)]
+    tone: Annotated[Tone, BeforeValidator(_tone), Limit(20, needed=False)] = "neutral"
 
 
 class FinanceAnswer(Answer):
@@ -78,10 +104,13 @@ class Clue(Answer):
     A category that is none of CATEGORIES is kept as DEFAULT_CATEGORY, and what was said as `category_given`.
     """
 
-    category: Category = DEFAULT_CATEGORY
-    emoji: OptionalText = ""
-    summary: Text
-    detail: OptionalText = ""
+    NOTED = {"category_given": Limit(40, needed=False)}
+
+    category: Annotated[Category, Limit(20, needed=False)] = DEFAULT_CATEGORY
+    # half an emoji is another one, and the mark of a link that was taken out is none
+    emoji: Annotated[OptionalText, Limit(12, needed=False, whole=True)] = ""
+    summary: Annotated[Text, Limit(200)]
+    detail: Annotated[OptionalText, Limit(600, needed=False)] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -99,7 +128,7 @@ class Clue(Answer):
 class MergedClue(Clue):
     """A clue and who gave it: names joined by "、", "" where nobody is named."""
 
-    providers: Names = ""
+    providers: Annotated[Names, Limit(200, needed=False)] = ""
 
 
 class ClueAnswer(Answer):
@@ -111,16 +140,16 @@ class ClueAnswer(Answer):
 class AnalysisAnswer(Answer):
     """App4's answer. Nothing in it is blank; one suggestion alone is a list of one."""
 
-    task_description: Text
-    action_suggestions: Texts
-    one_line_summary: Text
+    task_description: Annotated[Text, Limit(1_000)]
+    action_suggestions: Annotated[Texts, Limit(300)]
+    one_line_summary: Annotated[Text, Limit(200)]
 
 
 class Tactic(Answer):
     """What to say, and when."""
 
-    scenario: Text
-    script: Text
+    scenario: Annotated[Text, Limit(150)]
+    script: Annotated[Text, Limit(800)]
 
 
 class TacticsAnswer(Answer):
@@ -139,14 +168,14 @@ class NoteAnswer(Answer):
 class Strategy(Answer):
     """What to do with a member."""
 
-    title: Text
-    content: Text
+    title: Annotated[Text, Limit(60)]
+    content: Annotated[Text, Limit(800)]
 
 
 class CustomerAnswer(Answer):
     """App7's answer."""
 
-    summary: Text
+    summary: Annotated[Text, Limit(1_200)]
     strategies: list[Strategy]
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel
-
+from ai_assets.apps.answers import Answer, text_limits
 from ai_assets.catalog import CatalogEntry
 from ai_assets.errors import ConfigurationError
+from ai_assets.trust.limits import Limits
 
 if TYPE_CHECKING:
     from ai_assets.settings import Settings
@@ -96,7 +97,7 @@ class App(Generic[Source]):
 
     entry: CatalogEntry
     version: str
-    answer: type[BaseModel]
+    answer: type[Answer]
     about: SubjectType
     build: Callable[[Source, Subject], Prompt]
     description: str
@@ -118,6 +119,11 @@ class App(Generic[Source]):
     def given(self) -> tuple[str, ...]:
         """The apps whose answers its prompt holds."""
         return (*self.handed_on, *self.from_cache)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """How long the texts of its answer may be."""
+        return text_limits(self.answer)
 
     @property
     def name(self) -> str:

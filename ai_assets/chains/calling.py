@@ -106,7 +106,7 @@ class AdmittedCall:
             raise RepairedAnswerError(
                 f"the answer had to be mended, and of {app.name} that is not good enough (AI_REPAIRED_ANSWERS)"
             )
-        held = hold(self._call.prompt, reading.answer)
+        held = hold(self._call.prompt, reading.answer, app.limits)
         return replace(reading, answer=held.answer, mended=(*reading.mended, *held.notes))
 
     def _succeeded(self, reply: Reply, reading: Reading) -> StepResult:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ai_assets.trust.given import given, leaves
+from ai_assets.trust.limits import Limits
 from ai_assets.trust.obeying import obeys, of_a_prompt
-from ai_assets.trust.plain_answers import told
 from ai_assets.trust.repeating import example, repeats
 from ai_assets.trust.strangers import strange
 
 
-def leak(prompt: str, answer: Mapping[str, Any], others: Iterable[str] = ()) -> str | None:
+def leak(prompt: str, answer: Mapping[str, Any], limits: Limits, others: Iterable[str] = ()) -> str | None:
     """Why the answer (made plain, `plain_answers.held`) must be refused, in a line that quotes nothing of it; or None.
 
     `others`: names and ids of other people, where the caller knows some.
@@ -29,14 +29,14 @@ def leak(prompt: str, answer: Mapping[str, Any], others: Iterable[str] = ()) -> 
     texts = [(path, value) for path, _, value in found if isinstance(value, str)]
     where = repeats(was_given, texts)
     if where is not None:
-        return f"the answer repeats its instructions ({told(where) if where else 'in several texts'})"
-    where = example(was_given, texts)
+        return f"the answer repeats its instructions ({limits.told(where) if where else 'in several texts'})"
+    where = example(was_given, texts, limits)
     if where is not None:
-        return f"{told(where)} of the answer is the example of its form"
+        return f"{limits.told(where)} of the answer is the example of its form"
     sign = obeys(was_given, answer, texts)
     if sign is not None:
-        return f"{told(sign[0])} of the answer {sign[1]}"
+        return f"{limits.told(sign[0])} of the answer {sign[1]}"
     stranger = strange(was_given, found, others)
     if stranger is not None:
-        return f"{told(stranger[0])} of the answer {stranger[1]}"
+        return f"{limits.told(stranger[0])} of the answer {stranger[1]}"
     return None

@@ -1,6 +1,7 @@
-"""How long each text of an answer may be, by where it stands. Characters; lists and categories are the schemas' matter.
+"""How long the texts of an answer may be, in characters; lists and categories are the schemas' matter.
 
-Here: figures. Not here: cutting (`plain_answers`), the schemas (`ai_assets.apps.answers`).
+Here: what a limit is, and those of a whole answer. Not here: cutting (`plain_answers`), each text's limit: it stands
+at its field (`ai_assets.apps.answers`).
 """
 
 from __future__ import annotations
@@ -28,32 +29,37 @@ LONGEST_NUMBER: Final = 10**15
 
 @dataclass(frozen=True)
 class Limit:
-    """`most` characters. `needed`: nothing is left of the answer's sense where this text is empty."""
+    """`most` characters. `needed`: nothing is left of the answer's sense where this text is empty.
+
+    `whole`: a text that is longer is left out instead of cut, since a part of it would be something else.
+    """
 
     most: int
     needed: bool = True
+    whole: bool = False
 
-
-LIMITS: Final[Mapping[str, Limit]] = {
-    "insights.title": Limit(60),
-    "insights.body": Limit(800),
-    "insights.tone": Limit(20, needed=False),
-    "clues.category": Limit(20, needed=False),
-    "clues.category_given": Limit(40, needed=False),
-    "clues.emoji": Limit(12, needed=False),
-    "clues.summary": Limit(200),
-    "clues.detail": Limit(600, needed=False),
-    "clues.providers": Limit(200, needed=False),
-    "task_description": Limit(1_000),
-    "action_suggestions": Limit(300),
-    "one_line_summary": Limit(200),
-    "tactics.scenario": Limit(150),
-    "tactics.script": Limit(800),
-    "summary": Limit(1_200),
-    "strategies.title": Limit(60),
-    "strategies.content": Limit(800),
-}
-"""By the keys that lead there; places in lists do not count."""
 
 OTHER: Final = Limit(500, needed=False)
 """A text under a key that no schema names."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one app's answer. A path is the keys that lead there, such as `clues.summary`, without the places
+    in lists. `keys`: those that the schema names; any other was made up by the app.
+    """
+
+    by_path: Mapping[str, Limit]
+    keys: frozenset[str] = frozenset()
+
+    def of(self, path: str) -> Limit:
+        """The limit of the text there."""
+        return self.by_path.get(path, OTHER)
+
+    def needs(self, path: str) -> bool:
+        """Whether the answer needs the text there."""
+        return self.of(path).needed
+
+    def told(self, path: str) -> str:
+        """A path for people: the keys that the schema names, "…" for one that the app made up."""
+        return ".".join(part if part in self.keys else "…" for part in path.split("."))

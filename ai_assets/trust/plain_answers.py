@@ -15,19 +15,17 @@ from typing import Any
 from ai_assets.trust.limits import (
     ABSURD,
     DEEPEST,
-    LIMITS,
     LONGEST_KEY,
     LONGEST_NUMBER,
     MOST_CHARACTERS,
     MOST_VALUES,
-    OTHER,
     Limit,
+    Limits,
 )
 from ai_assets.trust.markup import LINK_MARK, plain
 from ai_assets.trust.refusal import AnswerRefusedError
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]|\.(?=\s)")
-_NAMED = frozenset({"score", *(part for path in LIMITS for part in path.split("."))})
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Held:
     notes: tuple[str, ...] = ()
 
 
-def held(answer: Mapping[str, Any]) -> Held:
+def held(answer: Mapping[str, Any], limits: Limits) -> Held:
     """The answer (JSON values) with every text and key plain, within its limit; numbers that are none become null.
 
     Raises AnswerRefusedError where it is too deep, too large, or nothing is left of a text that the answer needs.
@@ -46,7 +44,7 @@ def held(answer: Mapping[str, Any]) -> Held:
     """
     measure(answer)
     notes: Counter[str] = Counter()
-    made = _object(answer, "", notes)
+    made = _object(answer, "", limits, notes)
     return Held(
         made, tuple(what if count == 1 else f"{what} ({count} times)" for what, count in notes.items())
     )
@@ -78,25 +76,20 @@ def measure(answer: Mapping[str, Any]) -> None:
     raise AnswerRefusedError(f"the answer nests deeper than {DEEPEST} levels")
 
 
-def told(path: str) -> str:
-    """A path for people: the keys that the schemas name, "…" for one that the app made up."""
-    return ".".join(part if part in _NAMED else "…" for part in path.split("."))
-
-
-def _value(value: Any, path: str, notes: Counter[str]) -> Any:
+def _value(value: Any, path: str, limits: Limits, notes: Counter[str]) -> Any:
     if isinstance(value, str):
-        return _text(value, path, notes)
+        return _text(value, path, limits, notes)
     if isinstance(value, Mapping):
-        return _object(value, path, notes)
+        return _object(value, path, limits, notes)
     if isinstance(value, list):
-        return [_value(item, path, notes) for item in value]
+        return [_value(item, path, limits, notes) for item in value]
     if isinstance(value, int | float) and not -LONGEST_NUMBER <= value <= LONGEST_NUMBER:
-        notes[f"{told(path)}: a number beyond any figure became null"] += 1
+        notes[f"{limits.told(path)}: a number beyond any figure became null"] += 1
         return None
     return value
 
 
-def _object(value: Mapping[str, Any], path: str, notes: Counter[str]) -> dict[str, Any]:
+def _object(value: Mapping[str, Any], path: str, limits: Limits, notes: Counter[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, item in value.items():
         name = _key(key)
@@ -105,7 +98,7 @@ def _object(value: Mapping[str, Any], path: str, notes: Counter[str]) -> dict[st
         if not name or name in made or (name != key and name in value):
             notes["a key that is none, or stands there twice, was left out"] += 1
             continue
-        made[name] = _value(item, f"{path}.{name}" if path else name, notes)
+        made[name] = _value(item, f"{path}.{name}" if path else name, limits, notes)
     return made
 
 
@@ -115,23 +108,22 @@ def _key(key: str) -> str:
     return "" if LINK_MARK in name else name[:LONGEST_KEY].strip()
 
 
-def _text(text: str, path: str, notes: Counter[str]) -> str:
-    limit = LIMITS.get(path, OTHER)
+def _text(text: str, path: str, limits: Limits, notes: Counter[str]) -> str:
+    limit = limits.of(path)
     if len(text) > limit.most * ABSURD:
         raise AnswerRefusedError(
-            f"{told(path)} holds {len(text):,} characters, more than {ABSURD} times its limit of {limit.most}"
+            f"{limits.told(path)} holds {len(text):,} characters, more than {ABSURD} times its limit of {limit.most}"
         )
     made = plain(text)
     if made != text.strip():
-        notes[f"{told(path)}: made plain text"] += 1
+        notes[f"{limits.told(path)}: made plain text"] += 1
     if limit.needed and not _says_something(made):
-        raise AnswerRefusedError(f"nothing is left of {told(path)} but links and markup")
-    if path == "clues.emoji" and (len(made) > limit.most or LINK_MARK in made):
-        # half an emoji is another one, and a mark is none
-        notes["clues.emoji: left out"] += 1
+        raise AnswerRefusedError(f"nothing is left of {limits.told(path)} but links and markup")
+    if limit.whole and (len(made) > limit.most or LINK_MARK in made):
+        notes[f"{limits.told(path)}: left out"] += 1
         return ""
     if len(made) > limit.most:
-        notes[f"{told(path)}: cut to {limit.most} characters"] += 1
+        notes[f"{limits.told(path)}: cut to {limit.most} characters"] += 1
         made = _cut(made, limit)
     return made
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ai_assets.trust.given import Given, fold, leaves
-from ai_assets.trust.limits import LIMITS
+from ai_assets.trust.limits import Limits
 
 STRETCH = 20
 """So many letters in a row, of one sentence of the frame or across two, are no chance."""
@@ -39,7 +39,7 @@ def repeats(given: Given, texts: Iterable[tuple[str, str]]) -> str | None:
     return "" if len(repeated) > MOST_SHARE * len(pieces) else None
 
 
-def example(given: Given, texts: Iterable[tuple[str, str]]) -> str | None:
+def example(given: Given, texts: Iterable[tuple[str, str]], limits: Limits) -> str | None:
     """The path of a text that is the one which the frame's example of an answer has in that place, or None.
 
     Only texts that an answer needs: a category may well be the example's.
@@ -48,7 +48,7 @@ def example(given: Given, texts: Iterable[tuple[str, str]]) -> str | None:
         (path, value)
         for text in given.frame
         for path, _, value in leaves(_first_object(text))
-        if isinstance(value, str) and path in LIMITS and LIMITS[path].needed
+        if isinstance(value, str) and limits.needs(path)
     }
     return next((path for path, text in texts if (path, text.strip()) in placeholders), None)
 

@@ -14,13 +14,14 @@ from ai_assets.dashscope.reading import UnreadableAnswerError, read_answer
 from ai_assets.errors import AiAssetsError
 from ai_assets.trust import markup
 from ai_assets.trust.holding import hold
-from ai_assets.trust.limits import LIMITS, MOST_CHARACTERS, MOST_VALUES
+from ai_assets.trust.limits import MOST_CHARACTERS, MOST_VALUES
 from ai_assets.trust.refusal import AnswerRefusedError
 
 PROMPT = json.dumps(
     {"任务": "请为备注打分。", "会员": {"编号": 555, "姓名": "张三"}, "备注": {"内容": "常客"}}
 )
 NOTE = APPS["app6_note"].answer
+LIMITS = APPS["app6_note"].limits
 GOOD = {"score": 6, "clues": [{"category": "消费习惯", "emoji": "📅", "summary": "周五晚上来", "detail": ""}]}
 MB = 1_000_000
 BOUND_S = 8.0  # generous: the slowest takes half a second; what is quadratic takes minutes
@@ -29,7 +30,7 @@ BOUND_S = 8.0  # generous: the slowest takes half a second; what is quadratic ta
 def whole(text: str) -> Any:
     """What comes of an answer from its text to the cache: the answer, or the error."""
     try:
-        return hold(PROMPT, read_answer(text, NOTE).answer).answer
+        return hold(PROMPT, read_answer(text, NOTE).answer, LIMITS).answer
     except AiAssetsError as error:
         return error
 
@@ -92,7 +93,7 @@ def test_depth_is_refused_without_going_down_to_it(depth: int) -> None:
     for _ in range(depth):
         value = [value]
     with pytest.raises(AnswerRefusedError, match="deeper than 100 levels"):
-        hold(PROMPT, {"x": value})
+        hold(PROMPT, {"x": value}, LIMITS)
 
 
 def test_an_answer_too_large_is_refused_before_any_text_of_it_is_made_plain(
@@ -108,10 +109,10 @@ def test_an_answer_too_large_is_refused_before_any_text_of_it_is_made_plain(
     for large in (
         {"x": "y" * (MOST_CHARACTERS + 1)},
         {"x": [0] * (MOST_VALUES + 1)},
-        {"clues": [{"summary": "来" * (LIMITS["clues.summary"].most * 10 + 1)}]},
+        {"clues": [{"summary": "来" * (LIMITS.of("clues.summary").most * 10 + 1)}]},
     ):
         with pytest.raises(AnswerRefusedError):
-            hold(PROMPT, large)
+            hold(PROMPT, large, LIMITS)
 
 
 # the pieces that patterns of this package begin with: each must not make the rest be read again and again
@@ -134,7 +135,7 @@ def test_a_text_of_one_piece_repeated_is_read_a_bounded_number_of_times(piece: s
         return once(text)
 
     monkeypatch.setattr(markup, "_once", counted)
-    length = LIMITS["summary"].most * 10
+    length = APPS["app7_customer"].limits.of("summary").most * 10
     text = (piece * length)[:length]
     made = markup.plain(text)
     assert rounds <= 10
@@ -146,7 +147,7 @@ def test_the_longest_answer_of_one_piece_repeated_is_held_soon(piece: str) -> No
     texts = [(piece * 4_000)[:4_000]] * (MOST_CHARACTERS // 4_000 - 1)
     began = time.process_time()
     with contextlib.suppress(AnswerRefusedError):
-        hold(PROMPT, {**GOOD, "more": texts})
+        hold(PROMPT, {**GOOD, "more": texts}, LIMITS)
     assert time.process_time() - began < BOUND_S
 
 
@@ -157,5 +158,5 @@ def test_a_prompt_of_one_piece_repeated_costs_the_checks_no_more(piece: str) -> 
     )
     began = time.process_time()
     with contextlib.suppress(AnswerRefusedError):
-        hold(prompt, GOOD)
+        hold(prompt, GOOD, LIMITS)
     assert time.process_time() - began < BOUND_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,14 @@ def clue(summary: str, **more: Any) -> dict[str, Any]:
     return {"score": 6, "clues": [{**CLUE, "summary": summary, **more}]}
 
 
+def leak_of(said: str, answer: dict[str, Any], *, of: str = "app6", others: Iterable[str] = ()) -> str | None:
+    """The verdict on an answer of an app to a prompt."""
+    return leak(said, answer, app(of).limits, others)
+
+
 def why(text: str, note: str = "想找人陪练斯诺克", **more: Any) -> str | None:
     """The verdict on an answer whose first clue says `text`."""
-    return leak(prompt(note=note, **more), clue(text))
+    return leak_of(prompt(note=note, **more), clue(text))
 
 
 @pytest.mark.parametrize("line", HONEST.read_text(encoding="utf-8").splitlines())
@@ -76,7 +82,7 @@ def test_an_honest_answer_that_looks_suspicious_passes_unchanged(line: str) -> N
     read = read_answer(
         json.dumps(told["answer"], ensure_ascii=False), app(app_name(told["app"])).answer
     ).answer
-    held = hold(prompt(told["app"], told["note"] or "常客"), read)
+    held = hold(prompt(told["app"], told["note"] or "常客"), read, app(app_name(told["app"])).limits)
     assert (held.answer, held.notes) == (read, ())
 
 
@@ -92,7 +98,7 @@ def test_every_sentence_of_a_frame_is_known_again_in_an_answer(name: str, key: s
     for sentence in FRAMES[name].get(key, "").replace("；", "。").split("。"):
         # a short one is in the words of the trade
         if sum(letter.isalnum() for letter in sentence) >= 20:
-            assert "repeats its instructions" in (leak(prompt(name), clue(f"好的：{sentence}")) or "")
+            assert "repeats its instructions" in (leak_of(prompt(name), clue(f"好的：{sentence}")) or "")
 
 
 def test_spaces_marks_and_other_letters_do_not_hide_a_recited_frame() -> None:
@@ -110,9 +116,9 @@ def test_a_frame_recited_in_short_pieces_over_many_texts_is_known_by_its_share()
     whole = app6_note.TASK + DATA_RULE
     pieces = [whole[start : start + 15] for start in range(0, len(whole), 15)]
     answer = {"score": 6, "clues": [{**CLUE, "summary": piece} for piece in pieces[:20]]}
-    assert leak(prompt(), answer) == "the answer repeats its instructions (in several texts)"
+    assert leak_of(prompt(), answer) == "the answer repeats its instructions (in several texts)"
     few = {"score": 6, "clues": [{**CLUE, "summary": piece} for piece in pieces[:2]]}
-    assert leak(prompt(), few) is None
+    assert leak_of(prompt(), few) is None
 
 
 def test_figures_and_texts_of_the_data_may_be_repeated_at_any_length() -> None:
@@ -124,10 +130,13 @@ def test_the_example_of_the_form_is_no_answer() -> None:
     recited = json.loads(
         '{"score": 6, "clues": [{"category": "消费习惯", "emoji": "📅", "summary": "一句话", "detail": "x"}]}'
     )
-    assert leak(prompt(), recited) == "clues.summary of the answer is the example of its form"
+    assert leak_of(prompt(), recited) == "clues.summary of the answer is the example of its form"
     finance = {"insights": [{"title": "标题", "body": "净收入上升", "tone": "good"}]}
-    assert leak(prompt("app2"), finance) == "insights.title of the answer is the example of its form"
-    assert leak(prompt("app8"), {"clues": [{**CLUE, "providers": "消费分析"}]}) is None
+    assert (
+        leak_of(prompt("app2"), finance, of="app2")
+        == "insights.title of the answer is the example of its form"
+    )
+    assert leak_of(prompt("app8"), {"clues": [{**CLUE, "providers": "消费分析"}]}, of="app8") is None
 
 
 @pytest.mark.parametrize(
@@ -193,7 +202,7 @@ def test_words_that_an_order_puts_into_the_app_s_mouth_are_refused(
 def test_a_score_that_an_order_demands_is_refused_and_praise_is_no_order(
     note: str, score: int, refused: bool
 ) -> None:
-    verdict = leak(prompt(note=note), {**clue("常客"), "score": score})
+    verdict = leak_of(prompt(note=note), {**clue("常客"), "score": score})
     assert verdict == ("score of the answer is what a text in its data told it to give" if refused else None)
 
 
@@ -201,9 +210,9 @@ def test_a_score_that_an_order_demands_is_refused_and_praise_is_no_order(
     "key", ["tool_calls", "function_call", "System Prompt", "任务", "role", "system-prompt", "提示词"]
 )
 def test_a_key_of_a_prompt_or_a_call_is_no_key_of_an_answer(key: str) -> None:
-    assert "holds a key of a prompt or a call" in (leak(prompt(), {**clue("常客"), key: "x"}) or "")
+    assert "holds a key of a prompt or a call" in (leak_of(prompt(), {**clue("常客"), key: "x"}) or "")
     assert "holds a key of a prompt or a call" in (
-        leak(prompt(), {**clue("常客"), "more": [{key: []}, {key: 1}]}) or ""
+        leak_of(prompt(), {**clue("常客"), "more": [{key: []}, {key: 1}]}) or ""
     )
 
 
@@ -294,8 +303,8 @@ def test_an_id_that_the_note_itself_speaks_of_may_be_told() -> None:
 
 @pytest.mark.parametrize("key", ["phone", "手机号", "member_id", "会员编号", "id_card", "wechat"])
 def test_a_number_under_a_private_key_or_a_foreign_id_is_refused(key: str) -> None:
-    assert leak(prompt(), {**clue("常客"), "more": {key: 13912345678}}) is not None
-    assert leak(prompt(), {**clue("常客"), "member_id": 555}) is None
+    assert leak_of(prompt(), {**clue("常客"), "more": {key: 13912345678}}) is not None
+    assert leak_of(prompt(), {**clue("常客"), "member_id": 555}) is None
 
 
 @pytest.mark.parametrize(
@@ -317,10 +326,10 @@ def test_the_member_s_own_name_and_plain_words_may_be_told(text: str) -> None:
 
 
 def test_names_that_the_caller_knows_are_refused_unless_the_prompt_holds_them() -> None:
-    assert leak(prompt(), clue("与欧阳雪同来"), others=["欧阳雪", "小雨", "雪"]) == (
+    assert leak_of(prompt(), clue("与欧阳雪同来"), others=["欧阳雪", "小雨", "雪"]) == (
         "clues.summary of the answer names another person"
     )
-    assert leak(prompt(), clue("与小雨同来"), others=["欧阳雪", "小雨", "雪"]) is None
+    assert leak_of(prompt(), clue("与小雨同来"), others=["欧阳雪", "小雨", "雪"]) is None
 
 
 def test_what_cannot_be_seen_hides_nothing_from_the_checks() -> None:
@@ -331,13 +340,13 @@ def test_what_cannot_be_seen_hides_nothing_from_the_checks() -> None:
         "13912<b></b>345678",
     ):
         with pytest.raises(AnswerRefusedError):
-            hold(prompt(), clue(text))
+            hold(prompt(), clue(text), app("app6").limits)
 
 
 def test_a_verdict_is_one_line_that_quotes_nothing_of_the_answer() -> None:
     hostile = {**clue("常客"), "李四13912345678": {"http": "13912345678"}}
     with pytest.raises(AnswerRefusedError) as refused:
-        hold(prompt(), hostile)
+        hold(prompt(), hostile, app("app6").limits)
     assert "139" not in str(refused.value)
     assert "李" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -346,8 +355,8 @@ def test_a_verdict_is_one_line_that_quotes_nothing_of_the_answer() -> None:
 
 
 def test_a_prompt_that_is_no_json_is_data_as_a_whole() -> None:
-    assert leak("会员 555 的消费", clue("会员 555 常来")) is None
-    assert leak("会员 555 的消费", clue("电话 13912345678")) == PHONE
+    assert leak_of("会员 555 的消费", clue("会员 555 常来")) is None
+    assert leak_of("会员 555 的消费", clue("电话 13912345678")) == PHONE
     assert given("[" * 5000).texts == ("[" * 5000,)
 
 

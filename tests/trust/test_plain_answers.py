@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_assets.apps import registry
 from ai_assets.simulator.replies import answer as simulated
-from ai_assets.trust.limits import LIMITS, LONGEST_NUMBER, MOST_CHARACTERS, MOST_VALUES
+from ai_assets.trust.limits import LONGEST_NUMBER, MOST_CHARACTERS, MOST_VALUES
 from ai_assets.trust.markup import LINK_MARK, plain
 from ai_assets.trust.plain_answers import held
 from ai_assets.trust.refusal import AnswerRefusedError
@@ -119,6 +119,7 @@ def test_no_tag_link_or_hidden_character_is_left_whatever_stands_around_it(aroun
     assert not re.search(r"<[a-zA-Z/!?]|https?://|www\.a\.com|[\u200b\u202e\x00]", made)
 
 
+LIMITS = registry.APPS["app6_note"].limits
 CLUE = {"category": "消费习惯", "emoji": "📅", "summary": "周五晚上来", "detail": "近三个月 9 次"}
 
 
@@ -127,7 +128,7 @@ def test_every_text_and_key_of_an_answer_is_made_plain_and_what_was_done_is_note
         "clues": [{**CLUE, "summary": "**常客**", "by<b>": {"x\u200b": ["http://a.cn"]}}],
         "score": 8,
     }
-    made = held(answer)
+    made = held(answer, LIMITS)
     assert made.answer == {
         "clues": [{**CLUE, "summary": "常客", "by": {"x": [LINK_MARK]}}],
         "score": 8,
@@ -141,7 +142,9 @@ def test_every_text_and_key_of_an_answer_is_made_plain_and_what_was_done_is_note
 
 
 def test_a_key_made_plain_takes_no_other_key_s_place() -> None:
-    made = held({"summary": "好", "strategies": [], "sum\u200bmary": "坏", "<b></b>": 1, "http://a.cn": 2})
+    made = held(
+        {"summary": "好", "strategies": [], "sum\u200bmary": "坏", "<b></b>": 1, "http://a.cn": 2}, LIMITS
+    )
     assert made.answer == {"summary": "好", "strategies": []}
 
 
@@ -150,17 +153,19 @@ def test_a_key_made_plain_takes_no_other_key_s_place() -> None:
 def test_an_honest_answer_of_every_app_is_kept_as_it_is_without_a_note(app: str, prompt: str) -> None:
     entry = registry.APPS[app].entry
     answer = simulated(5, entry.alias, prompt)
-    made = held(answer)
+    made = held(answer, registry.APPS[app].limits)
     assert (made.answer, made.notes) == (answer, ())
 
 
 @pytest.mark.parametrize("app", registry.APPS)
 def test_every_text_field_of_every_schema_has_a_limit_of_its_own(app: str) -> None:
-    assert set(_text_paths(registry.APPS[app].answer.model_json_schema())) <= set(LIMITS)
+    assert set(_text_paths(registry.APPS[app].answer.model_json_schema())) <= set(
+        registry.APPS[app].limits.by_path
+    )
 
 
 def _text_paths(schema: dict[str, Any]) -> list[str]:
-    """The paths of the fields of type string, as `limits.LIMITS` writes them."""
+    """The paths of the fields of type string, as `Limits` writes them."""
 
     def walk(node: dict[str, Any], path: str) -> list[str]:
         if "$ref" in node:
@@ -179,9 +184,9 @@ def _text_paths(schema: dict[str, Any]) -> list[str]:
 
 
 def test_a_long_text_is_cut_at_the_end_of_a_sentence_and_noted() -> None:
-    limit = LIMITS["clues.detail"].most
+    limit = LIMITS.of("clues.detail").most
     sentence = "会员在周五晚上来打了两小时的球。"
-    made = held({"clues": [{**CLUE, "detail": sentence * 60}]})
+    made = held({"clues": [{**CLUE, "detail": sentence * 60}]}, LIMITS)
     detail = made.answer["clues"][0]["detail"]
     assert limit - len(sentence) < len(detail) <= limit
     assert detail == sentence * (len(detail) // len(sentence))
@@ -189,14 +194,14 @@ def test_a_long_text_is_cut_at_the_end_of_a_sentence_and_noted() -> None:
 
 
 def test_a_long_text_without_a_sentence_is_cut_with_a_mark() -> None:
-    summary = held({"clues": [{**CLUE, "summary": "来" * 300}]}).answer["clues"][0]["summary"]
-    assert summary == "来" * (LIMITS["clues.summary"].most - 1) + "…"
+    summary = held({"clues": [{**CLUE, "summary": "来" * 300}]}, LIMITS).answer["clues"][0]["summary"]
+    assert summary == "来" * (LIMITS.of("clues.summary").most - 1) + "…"
 
 
 def test_a_text_as_long_as_its_limit_is_whole_and_a_long_emoji_is_left_out() -> None:
-    most = LIMITS["clues.summary"].most
+    most = LIMITS.of("clues.summary").most
     clue = {**CLUE, "summary": "来" * most, "emoji": "📅" * 13}
-    assert held({"clues": [clue]}).answer["clues"][0] == {**clue, "emoji": ""}
+    assert held({"clues": [clue]}, LIMITS).answer["clues"][0] == {**clue, "emoji": ""}
 
 
 @pytest.mark.parametrize(
@@ -214,21 +219,24 @@ def test_an_absurd_answer_or_one_of_which_nothing_is_left_is_refused(
     answer: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(AnswerRefusedError, match=why) as refused:
-        held(answer)
+        held(answer, LIMITS)
     assert refused.value.reason == "answer_refused"
     assert len(str(refused.value)) < 150
 
 
 def test_an_optional_text_may_be_nothing_but_a_link_and_says_so() -> None:
-    assert held({"clues": [{**CLUE, "detail": "https://a.cn/b"}]}).answer["clues"][0]["detail"] == LINK_MARK
+    assert (
+        held({"clues": [{**CLUE, "detail": "https://a.cn/b"}]}, LIMITS).answer["clues"][0]["detail"]
+        == LINK_MARK
+    )
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**16), 1e300])
 def test_a_number_beyond_any_figure_becomes_null_and_is_noted(number: float) -> None:
-    made = held({"score": 5, "share": number, "clues": []})
+    made = held({"score": 5, "share": number, "clues": []}, LIMITS)
     assert made.answer["share"] is None
     assert made.notes == ("…: a number beyond any figure became null",)
-    assert held({"n": LONGEST_NUMBER, "f": 0.5, "b": True}).answer == {
+    assert held({"n": LONGEST_NUMBER, "f": 0.5, "b": True}, LIMITS).answer == {
         "n": LONGEST_NUMBER,
         "f": 0.5,
         "b": True,
@@ -246,8 +254,8 @@ values = st.recursive(
 @settings(deadline=None, max_examples=200)
 def test_holding_what_is_held_changes_nothing_more(answer: dict[str, Any]) -> None:
     try:
-        once = held(answer).answer
+        once = held(answer, LIMITS).answer
     except AnswerRefusedError:
         return
-    again = held(once)
+    again = held(once, LIMITS)
     assert (again.answer, again.notes) == (once, ())
