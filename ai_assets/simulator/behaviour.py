@@ -17,7 +17,8 @@ from typing import Final
 
 from ai_assets.errors import InputError
 from ai_assets.simulator.chance import unit
-from ai_assets.simulator.kinds import ABSURD_TURN, APPS, DEFAULT_KIND, KINDS, OK
+from ai_assets.simulator.kinds import ABSURD_TURN, DEFAULT_KIND, KINDS, OK
+from ai_assets.simulator.replies import APPS
 
 EVERY_APP: Final = "*"
 LONGEST_LATENCY_S: Final = 3600.0

@@ -11,7 +11,8 @@ from typing import Final
 import click
 
 from ai_assets.errors import InputError
-from ai_assets.simulator.kinds import APPS, GROUPS
+from ai_assets.simulator.kinds import GROUPS
+from ai_assets.simulator.replies import APPS
 from ai_assets.simulator.server import Simulator
 
 Latency = float | tuple[float, float]

@@ -14,7 +14,8 @@ from typing import Final
 
 from ai_assets.simulator.behaviour import EVERY_APP, AppSettings, Burst, Decision, checked_change, decide
 from ai_assets.simulator.chance import digest
-from ai_assets.simulator.kinds import APPS, DEFAULT_KIND
+from ai_assets.simulator.kinds import DEFAULT_KIND
+from ai_assets.simulator.replies import APPS
 
 REMEMBERED_PROMPTS: Final = 100_000
 """Beyond this many prompts the one not seen longest counts from its first attempt again."""

@@ -11,9 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-APPS: Final = ("app2", "app2a", "app3", "app4", "app5", "app6", "app7", "app8")
-"""The DashScope app ids that the simulator knows; any other is answered with 404."""
-
 OK: Final = "ok"
 DEFAULT_KIND: Final = "internal_error"
 

@@ -30,10 +30,12 @@ _REPLIES: Final[Mapping[str, Callable[[Reading, Dice], Answer]]] = {
     "app7": member_replies.customer,
     "app8": member_replies.consolidation,
 }
+APPS: Final = tuple(_REPLIES)
+"""The DashScope app ids that the simulator knows; any other is answered with 404."""
 
 
 def answer(seed: int, app: str, prompt: str) -> Answer:
-    """What `app` (one of `kinds.APPS`) answers to `prompt`; fits the app's schema."""
+    """What `app` (one of APPS) answers to `prompt`; fits the app's schema."""
     return _REPLIES[app](read(prompt), Dice(seed, app, prompt))
 
 

@@ -20,7 +20,8 @@ from ai_assets.simulator.behaviour import Decision
 from ai_assets.simulator.completion import Asked, completion, error_reply
 from ai_assets.simulator.control import Control
 from ai_assets.simulator.http11 import Request
-from ai_assets.simulator.kinds import APPS, ERRORS
+from ai_assets.simulator.kinds import ERRORS
+from ai_assets.simulator.replies import APPS
 from ai_assets.simulator.sessions import Sessions
 from ai_assets.simulator.stats import UNKNOWN_APP, Call, Stats
 from ai_assets.simulator.wire import Reply, json_reply

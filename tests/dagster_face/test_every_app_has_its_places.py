@@ -15,7 +15,7 @@ from ai_assets.assets.assistants import assistants
 from ai_assets.assets.members import members
 from ai_assets.catalog import ALIASES
 from ai_assets.chains.member_steps import RETENTION_CLUE
-from ai_assets.simulator import kinds, replies
+from ai_assets.simulator import replies
 
 
 def test_every_app_is_about_a_site_a_member_or_a_pair_and_about_one_of_them_alone() -> None:
@@ -37,7 +37,7 @@ def test_both_checks_of_every_app_stand_at_its_asset() -> None:
 def test_every_app_is_known_to_the_settings_and_to_the_simulator() -> None:
     aliases = {app.entry.alias for app in APPS.values()}
     assert aliases == ALIASES
-    assert aliases == set(kinds.APPS)
+    assert aliases == set(replies.APPS)
     for alias in aliases:
         assert replies.answer(1, alias, "{}")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ai_assets.simulator.kinds import APPS, GROUPS, KINDS
-from ai_assets.simulator.replies import Answer, answer, as_text
+from ai_assets.simulator.kinds import GROUPS, KINDS
+from ai_assets.simulator.replies import APPS, Answer, answer, as_text
 from ai_assets.simulator.server import Simulator
 from ai_assets.simulator.spoil import spoiled_text
 

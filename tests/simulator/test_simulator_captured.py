@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from ai_assets.simulator.captured import STRANGER, WAYS, captured_text
-from ai_assets.simulator.kinds import APPS
-from ai_assets.simulator.replies import answer, as_text
+from ai_assets.simulator.replies import APPS, answer, as_text
 from ai_assets.simulator.server import Simulator
 
 CORPUS = Path(__file__).parents[1] / "data" / "injection" / "attempts.jsonl"

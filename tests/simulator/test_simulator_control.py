@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ai_assets.errors import InputError
 from ai_assets.simulator.behaviour import AppSettings, decide
 from ai_assets.simulator.control import Control
-from ai_assets.simulator.kinds import APPS
+from ai_assets.simulator.replies import APPS
 from ai_assets.simulator.server import Simulator
 from ai_assets.simulator.sessions import LIFE_S, MOST_ROUNDS, Sessions
 from ai_assets.simulator.stats import Call, Stats

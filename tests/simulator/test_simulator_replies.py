@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_assets.simulator import finance_replies, member_replies
-from ai_assets.simulator.kinds import APPS
-from ai_assets.simulator.replies import answer, as_text, tokens
+from ai_assets.simulator.replies import APPS, answer, as_text, tokens
 
 CATEGORIES = {"客户基础", "消费习惯", "玩法偏好", "促销偏好", "社交关系", "重要反馈"}
 NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
@@ -237,7 +236,7 @@ def test_app6_scores_a_complaint_low_and_praise_high() -> None:
 def test_an_answer_is_a_function_of_seed_app_and_prompt_in_any_process() -> None:
     here = [as_text(answer(3, app, FINANCE)) for app in APPS]
     program = (
-        "import sys; from ai_assets.simulator.kinds import APPS; from ai_assets.simulator.replies import *\n"
+        "import sys; from ai_assets.simulator.replies import *\n"
         "prompt = sys.stdin.buffer.read().decode()\n"
         "sys.stdout.buffer.write('\\n'.join(as_text(answer(3, a, prompt)) for a in APPS).encode())"
     )

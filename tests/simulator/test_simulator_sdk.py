@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ai_assets.simulator.kinds import APPS, ERROR_ROWS, ErrorRow
-from ai_assets.simulator.replies import answer, as_text, tokens
+from ai_assets.simulator.kinds import ERROR_ROWS, ErrorRow
+from ai_assets.simulator.replies import APPS, answer, as_text, tokens
 from ai_assets.simulator.server import Simulator
 
 Sdk = Callable[..., Any]
