@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from ai_assets.apps.base import Subject
-from ai_assets.apps.registry import APPS, app
-from ai_assets.catalog import CATALOG
+from ai_assets.apps.base import App, Subject
+from ai_assets.apps.registry import APPS, app, in_order
+from ai_assets.catalog import CATALOG, CatalogEntry
 from ai_assets.errors import ConfigurationError, InputError
 from ai_assets.settings import Settings
 
@@ -92,3 +95,17 @@ def test_a_missing_or_wrong_input_is_told_clearly(name: str, subject: Subject, m
     with pytest.raises(InputError) as caught:
         app(name).check(subject)
     assert message in str(caught.value)
+
+
+def _given(name: str, *others: str) -> App[Any]:
+    return replace(APPS["app3_clue"], entry=CatalogEntry(name, "", "", ""), handed_on=others)
+
+
+def test_an_app_stands_after_those_whose_answers_it_is_given_and_otherwise_as_it_came() -> None:
+    apps = [_given("a", "c"), _given("b"), _given("c", "b", "elsewhere"), _given("d")]
+    assert in_order(apps) == ("b", "c", "a", "d")
+
+
+def test_apps_that_are_given_each_others_answers_are_named() -> None:
+    with pytest.raises(ValueError, match="b, c: each is given an answer of another"):
+        in_order([_given("a"), _given("b", "c"), _given("c", "b")])
