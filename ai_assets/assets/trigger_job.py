@@ -87,7 +87,7 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
             again=context.run.parent_run_id is not None,
         )
     if claimed is None:
-        raise InputError(f"trigger job {job_id} is not waiting for a run: see `ai-assets status`")
+        raise InputError(_not_to_be_had(engine, job_id))
     job = JobOfRun(claimed.id, claimed.event_type, claimed.is_forced)
     with Hold(engine, job_id, owner=owner, lease_s=settings.lease_s, lost=job.lost):
         try:
@@ -98,6 +98,22 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
             raise
         finally:
             _end(engine, owner, job)
+
+
+def _not_to_be_had(engine: Engine, job_id: int) -> str:
+    """Why a run has nothing to work on: cancelled while it was queued, taken by another run, not there."""
+    from ai_assets.store import inbox
+    from ai_assets.store.engine import reachable
+
+    with reachable("reading a trigger job"), engine.connect() as connection:
+        found = inbox.job(connection, job_id)
+    if found is None:
+        return f"there is no trigger job {job_id}: the run's tag {JOB_TAG} names none"
+    said = f" ({found.error_message})" if found.error_message else ""
+    return (
+        f"trigger job {job_id} does not wait for a run, it is {found.status}{said}: nothing was made, "
+        f"see `ai-assets jobs show {job_id}`"
+    )
 
 
 def _interrupted(context: AssetExecutionContext, error: BaseException, results: int) -> tuple[str, str]:

@@ -74,6 +74,20 @@ def test_a_job_that_another_run_works_on_is_not_touched(
     assert simulator.stats()["total"] == 0
 
 
+def test_a_run_whose_job_was_cancelled_while_it_was_queued_makes_nothing_and_says_who_cancelled_it(
+    run_job, job, job_id, simulator: Simulator, venue_engine: Engine
+):
+    with venue_engine.begin() as connection:
+        assert cancel_job(connection, job_id, why="cancelled by kim: too dear") == "cancelled"
+    result = run_job()
+    assert not result.success
+    (failure,) = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    assert f"trigger job {job_id} does not wait for a run, it is failed (cancelled by kim: too dear)" in str(
+        failure.to_string()
+    )
+    assert simulator.stats()["total"] == 0
+
+
 def stop_politely(*_cell: object) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
