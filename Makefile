@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # each process has its own Postgres and simulator; a file's tests stay in one. ARGS="-n 0" for a debugger
-PARALLEL := -n logical --maxprocesses 4 --dist loadfile
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo up test check bench clean
 .DEFAULT_GOAL := help

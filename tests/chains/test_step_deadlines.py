@@ -263,7 +263,7 @@ def test_cells_out_of_their_chains_time_say_so_and_free_their_leases(
 ):
     cells = cells_of_site(SITE)[:6]
     step_s = 60.0
-    monkeypatch.setattr("ai_assets.chains.site.CHAIN_MARGIN_S", 1.5 - len(cells) * step_s)
+    monkeypatch.setattr("ai_assets.chains.site.CHAIN_MARGIN_S", 5.0 - len(cells) * step_s)
     simulator.configure(kind="hang", fail=1.0)
     runtime = make_runtime(concurrency=2, step_timeout_s=step_s)
     ended = cancel_when_they_hang(runtime, simulator, cells, 2, lambda _event: None)

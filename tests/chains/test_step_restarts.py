@@ -112,7 +112,7 @@ def test_failures_in_flight_settle_and_count_once_when_postgres_was_restarted(be
     results = in_flight_when(
         bench,
         simulator,
-        bench.runtime(step_timeout_s=1.5, breaker_min_calls=1000),
+        bench.runtime(step_timeout_s=4.0, breaker_min_calls=1000),
         lambda: cluster.restart(signal.SIGQUIT),
     )
     assert {(result.outcome, result.reason) for result in results} == {(Outcome.TIMEOUT, "timeout")}
