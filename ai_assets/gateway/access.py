@@ -137,10 +137,11 @@ def check_site(token: Token, site_id: int | None) -> None:
 _scheme = HTTPBearer(auto_error=False, description="aia_…, made by `ai-assets token create`")
 
 
-def holder_with(role: Role) -> Callable[..., Token]:
+def holder_with(role: Role) -> Callable[..., Awaitable[Token]]:
     """What a route depends on: the request's token, with at least this role."""
 
-    def holder(request: Request, _given: Annotated[object, Depends(_scheme)]) -> Token:
+    # async though it waits for nothing: the framework would give a plain function a thread of its own
+    async def holder(request: Request, _given: Annotated[object, Depends(_scheme)]) -> Token:
         token: Token = request.state.token
         check_role(token, role)
         return token
