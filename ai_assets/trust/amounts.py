@@ -47,9 +47,9 @@ def amount(text: str, match: re.Match[str], month: int | None) -> Written | None
     if match["sign"] and match["sign"][0] == "-":
         value = -value
     signed = bool(match["sign"])
-    if unit == "日" and 1 <= value <= 31 and not more and not scale and is_day(text, start, month):
+    if unit == "日" and 1 <= value <= 31 and not more and not scale and is_day(text, start, end, month):
         return Written(start, end, text[start:end], "date", value, day=(None, month, int(value)))
-    if unit == "号" and month is not None and 1 <= value <= 31:
+    if unit == "号" and 1 <= value <= 31 and not more and not scale and is_day(text, start, end, month):
         return Written(start, end, text[start:end], "date", value, day=(None, month, int(value)))
     if unit == "年" and 1900 <= value <= 2999:
         return Written(
@@ -96,6 +96,8 @@ def _kind_of(unit: str, match: re.Match[str]) -> tuple[str, Decimal, Decimal]:
         return "points", Decimal(1), none
     if unit.startswith("成"):
         tail = match["chengtail"]
+        if tail == "半":
+            return "percent", Decimal(10), half
         value, _, _ = number(tail) if tail else (none, none, 0)
         return "percent", Decimal(10), (value or none) / 10
     if unit == "折":

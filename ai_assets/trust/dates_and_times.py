@@ -15,6 +15,12 @@ from ai_assets.trust.written import Written
 _PM = re.compile(r"(?:下午|傍晚|晚上|晚间|夜里|深夜|晚|夜间|午后)\s?$")
 _DAY_BEFORE: Final = re.compile(r"(?<![\d月])(?:[12]?\d|3[01])[日号]?\s?[至到~-]\s?$")
 
+_A_SPAN: Final = re.compile(r"(?:近|过去|最近|连续|为期|共|每|满|这|整|前|后|约|超过|不到|不足|长达|隔|已|第|编号|会员|助教)\s?$")
+_A_SPAN_AFTER: Final = re.compile(
+    r"\s?(?:内|之内|以内|均|间隔|未|没|台|桌|球|房|厅|包|店|机|助教|会员|技师|员工|位)|[后前](?:回访|联系|跟进|再)"
+)
+"""What makes 7日 a length of time, or 3号 a number."""
+
 
 def date(
     text: str, start: int, end: int, year: str | None, month: str | None, day: str | None
@@ -32,16 +38,16 @@ def span_start(text: str, match: re.Match[str], month: int | None) -> Written | 
     start, end = match.span()
     day = int(match["from"])
     behind = re.match(r"\s?[至到~-]\s?(\d{1,2})", text[end : end + 6])
-    if behind is None or not 1 <= day < int(behind[1]):
+    if not 1 <= day <= 31 or (behind is not None and day >= int(behind[1])):
         return None
     return Written(start, end, text[start:end], "date", Decimal(day), day=(None, month, day))
 
 
-def is_day(text: str, start: int, month: int | None) -> bool:
-    """Whether 14日 is a day of the month told before it, or ends a span of days."""
-    if month is None:
-        return bool(_DAY_BEFORE.search(text[max(0, start - 6) : start]))
-    return bool(re.search(r"(?:[至到~、和与及\-]|[日号])\s?$", text[max(0, start - 2) : start]))
+def is_day(text: str, start: int, behind: int, month: int | None) -> bool:
+    """Whether 14日 or 14号 is a day of a month, and not a length of time (近7日, 7日内) or a number (3号台)."""
+    if _A_SPAN.search(text, max(0, start - 6), start) or _A_SPAN_AFTER.match(text, behind):
+        return bool(month is None and _DAY_BEFORE.search(text[max(0, start - 6) : start]))
+    return True
 
 
 def clock(text: str, start: int, end: int, hour: int, minute: int) -> Written | None:

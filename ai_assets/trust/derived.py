@@ -12,7 +12,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ai_assets.trust.derived_parts import contributions, guests_per_order, of_entries, of_selected
+from ai_assets.trust.derived_parts import (
+    contributions,
+    guests_per_order,
+    of_assistants,
+    of_entries,
+    of_selected,
+    of_the_rhythm,
+    per_order,
+)
 from ai_assets.trust.facts import NONE, Fact, Facts
 
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
@@ -60,6 +68,9 @@ def derive(facts: Facts) -> None:
             made += of_selected(rows, facts)
     made += guests_per_order(facts)
     made += of_entries(facts)
+    made += of_the_rhythm(facts)
+    made += of_assistants(facts)
+    made += per_order(facts)
     made += contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]

@@ -27,6 +27,56 @@ def guests_per_order(facts: Facts) -> Iterator[Fact]:
             yield guests.like(guests.value / orders.value, measures=both, path="客人数/订单数")
 
 
+def of_the_rhythm(facts: Facts) -> Iterator[Fact]:
+    """已隔81天，是平均间隔的5.1倍."""
+    told = {name: fact for fact in facts.listed if fact.aspect == "level" for name in fact.measures}
+    since = told.get("距最近到店天数")
+    for name in ("平均间隔天数", "间隔天数中位数"):
+        usual = told.get(name)
+        if since is not None and usual is not None and usual.value:
+            both = since.measures | usual.measures
+            times = since.value / usual.value
+            yield since.like(times, kind="ratio", measures=both, aspect="compared", path=f"距最近到店天数/{name}")
+            yield since.like(since.value - usual.value, measures=both, aspect="compared")
+
+
+def of_assistants(facts: Facts) -> Iterator[Fact]:
+    """米洛占助教费的七成: one assistant's part in what the member paid, and in the member's orders."""
+    wholes = {
+        name: fact
+        for fact in facts.listed
+        if fact.aspect == "level" and not fact.entities and not fact.period
+        for name in fact.measures
+    }
+    for fact in facts.listed:
+        if fact.aspect == "level" and any(name.startswith("n:") for name in fact.entities):
+            for name in fact.measures & {"助教费", "订单数"}:
+                if name in wholes and wholes[name].value:
+                    yield fact.like(fact.value * 100 / wholes[name].value, kind="percent", aspect="share")
+
+
+def per_order(facts: Facts) -> Iterator[Fact]:
+    """平均每单优惠4.51元: an amount over the orders that it belongs to."""
+    wholes = {
+        name: fact
+        for fact in facts.listed
+        if fact.aspect == "level" and not fact.entities and not fact.period
+        for name in fact.measures
+    }
+    for name, orders in (
+        ("优惠金额", "优惠订单数"),
+        *((name, "订单数") for name in ("优惠金额", "台费", "助教费", "商品")),
+    ):
+        if name in wholes and orders in wholes and wholes[orders].value:
+            value = wholes[name].value / wholes[orders].value
+            yield wholes[name].like(
+                value, measures=frozenset({name, "每单实付", "每次到店实付"}), aspect="per"
+            )
+    if "优惠订单数" in wholes and "订单数" in wholes:
+        rest = wholes["订单数"].value - wholes["优惠订单数"].value
+        yield wholes["优惠订单数"].like(rest, path="订单数 - 优惠订单数")
+
+
 def of_entries(facts: Facts) -> Iterator[Fact]:
     """A day's 每单净收入, an area's 每单实付: money of one entry of a table over its orders and guests."""
     entries: dict[str, dict[str, Fact]] = defaultdict(dict)

@@ -99,6 +99,10 @@ class Facts:
 
     listed: list[Fact] = field(default_factory=list)
     days: set[date] = field(default_factory=set)
+    noted: set[date] = field(default_factory=set)
+    """Days that something was noted or done on, outside of the tables of days."""
+    windows: list[tuple[date, date]] = field(default_factory=list)
+    """What the prompt is about and what that is held against: a text names these and means the whole."""
     spans: list[tuple[date, date]] = field(default_factory=list)
     clocks: set[int] = field(default_factory=set)
     text_days: set[tuple[int | None, int | None, int | None]] = field(default_factory=set)

@@ -67,6 +67,8 @@ def _read(text: str, match: re.Match[str], month: int | None) -> Written | None:
         return date(text, start, end, None, left, right)
     if group("days"):
         return span_start(text, match, month)
+    if group("months"):
+        return date(text, start, end, None, group("m5"), None)
     if group("month"):
         return date(text, start, end, None, group("m4"), None)
     if group("clock"):

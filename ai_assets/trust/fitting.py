@@ -16,10 +16,10 @@ from ai_assets.trust.lookup import indexes
 from ai_assets.trust.telling import _BEFORE, Telling
 
 _SPAN_BEFORE: Final = re.compile(
-    r"(?:近|过去|最近|这|前|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|[前上]一?个|经营|一共)\s?$"
+    r"(?:近|过去|最近|这|那|头|开头|满|前|之前|此前|再之前的|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|[前上]一?个|经营|一共)\s?$"
 )
 _SPAN_AFTER: Final = re.compile(
-    r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净)"
+    r"\s?(?:内|里|到店|来|的(?!间隔)|中|以来|期间|间|统计|窗口|合计|累计|平均|消费|净|实付|省|花|约|一共|总|就|才|每|收|做)"
 )
 _SCOPE_30: Final = re.compile(
     r"近30天|最近30天|过去30天|近三十天|近一个月|最近一个月|近1个月|过去一个月|近一月|30天内|30天里"
@@ -54,6 +54,8 @@ _PER_ONE: Final = re.compile(
     r"日均|天均|平均每[天日次单笔]|平均一天|均摊|平摊|每[次单笔](?!时长|净收入)[^，。；]{0,4}$"
 )
 _GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
+_SINCE_THEN: Final = re.compile(r"距|隔|没|未")
+_SINCE: Final = re.compile(r"距|今|前|没|未|隔|以来|不见|过去|空档|已|没见|了")
 
 
 class Fitting(Telling):
@@ -63,6 +65,8 @@ class Fitting(Telling):
         """Whether the figure's own words can mean this fact."""
         if fact.aspect == "span":
             return self._is_span()
+        if fact.aspect == "elapsed":
+            return bool(_SINCE.search(self.clause))
         return (
             self._sign_fits(fact)
             and self._measure_fits(fact)
@@ -180,6 +184,8 @@ class Fitting(Telling):
         return own is None and fact.aspect == "text"
 
     def _is_span(self) -> bool:
+        if self.figure.text in ("半年", "半个月") and not _SINCE_THEN.search(self.before):
+            return True
         return bool(
             _SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after))
         )

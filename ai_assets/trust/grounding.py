@@ -89,7 +89,7 @@ def ground(prompt: str, answer: Mapping[str, Any]) -> Grounding:
         cut = len(value) > letters
         text = plain(value[:letters])
         letters -= len(value)
-        said = passage(text.text, facts.names, earlier, room)
+        said = passage(text.text, facts.names, earlier, room, facts.windows)
         earlier = said
         judge = Judge(facts, said)
         for figure in said.figures:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from ai_assets.trust import words
@@ -28,6 +29,7 @@ _WEEK: Final = re.compile(r"各周|一周|当周|那周|单周|每周|周度|整
 _TALLY_BEFORE: Final = re.compile(
     r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
 )
+_AHEAD_DAYS: Final = 62
 
 
 @dataclass
@@ -70,12 +72,18 @@ class Judge:
         known = self.facts.days
         if figure.day in self.facts.text_days or (None, month, day) in self.facts.text_days:
             return GROUNDED
+        if day is None and any(
+            month == one[1] and year in (None, one[0]) for one in self.facts.text_days
+        ):
+            return GROUNDED
         fitting = [
             one
             for one in known
             if year in (None, one.year) and month in (None, one.month) and day in (None, one.day)
         ]
         if not fitting:
+            if self._is_ahead(year, month, day):
+                return NO_CLAIM
             if day is None and any(
                 first.year * 12 + first.month <= at <= last.year * 12 + last.month
                 for first, last in self.facts.spans
@@ -99,6 +107,17 @@ class Judge:
             if all(one.isoweekday() != wanted for one in fitting):
                 return UNGROUNDED
         return GROUNDED if self._extreme_day(fitting, near) else UNGROUNDED
+
+    def _is_ahead(self, year: int | None, month: int | None, day: int | None) -> bool:
+        """Whether a day lies in the weeks after what the prompt knows: a plan."""
+        as_of = self.facts.as_of
+        if as_of is None or month is None or day is None:
+            return False
+        try:
+            ahead = date(year or as_of.year + (month < as_of.month), month, day)
+        except ValueError:
+            return False
+        return 0 < (ahead - as_of).days <= _AHEAD_DAYS
 
     def _extreme_day(self, fitting: Sequence[object], near: Joining) -> bool:
         """净收入最高的是6月16日: whether it is. True where nothing of the kind is said."""

@@ -6,10 +6,12 @@ Here: what stands near a figure. Not here: whether it is true (`judging`).
 from __future__ import annotations
 
 import re
+from datetime import date
+from itertools import islice, pairwise
+from collections.abc import Sequence
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from typing import Final
 
 from ai_assets.trust.facts import NONE
@@ -22,6 +24,8 @@ _SENTENCE_END: Final = re.compile(r"[。；;！!？?\n]")
 _JOINED: Final = re.compile(r"^\s*(?:[和与及、/，跟至到~\-]|以及|还有|加上?|（[^）]{0,6}）)\s*$")
 _SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前|每|按|[前上]一个|[前上]个)\s?$")
 _SPAN_AFTER: Final = re.compile(r"\s?(?:平均|均值)")
+_UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
+_AS_OF: Final = re.compile(r"(?:截至|截止到?|至|到)\s?$")
 LONGEST_AROUND: Final = 160
 """So much before and after a figure is looked at, whatever the text's sentences are."""
 
@@ -138,20 +142,51 @@ class Passage:
         return [match.end() for match in _SENTENCE_END.finditer(self.text)]
 
 
-def passage(text: str, names: dict[str, str], earlier: Passage | None, most: int) -> Passage:
-    """Take a plain text apart; of more than `most` figures the rest is left out and `overflow` says so."""
+def passage(
+    text: str,
+    names: dict[str, str],
+    earlier: Passage | None,
+    most: int,
+    windows: Sequence[tuple[date, date]] = (),
+) -> Passage:
+    """Take a plain text apart; of more than `most` figures the rest is left out and `overflow` says so.
+
+    `windows`: spans of days that are what the prompt is about: who names one means the whole, and no day of it.
+    """
     figures = list(islice(figures_in_text(text), most + 1))
     overflow = len(figures) > most
     if overflow:
         figures = figures[:most]
     found = mentions(text, names)
-    found += [_of_date(figure) for figure in figures if figure.day is not None and figure.kind != "year"]
+    dates = [figure for figure in figures if figure.day is not None and figure.kind != "year"]
+    whole = _of_windows(text, dates, windows)
+    found += [_of_date(figure) for figure in dates if figure.start not in whole]
     found.sort(key=lambda one: one.start)
     before = () if earlier is None else (earlier.earlier + earlier.mentions)[-200:]
     before_text = "" if earlier is None else (earlier.earlier_text + "；" + earlier.text)[-400:]
     return Passage(
         text, tuple(figures), tuple(found), before, before_text, overflow, [one.start for one in found]
     )
+
+
+def _of_windows(text: str, dates: Sequence[Written], windows: Sequence[tuple[date, date]]) -> set[int]:
+    """Where the dates begin that name a window: 6月1日至17日, 截至6月17日."""
+    named: set[int] = set()
+    ends = [(first, last) for first, last in windows if first.year >= 1]
+    for one, other in pairwise(dates):
+        if _UNTIL.fullmatch(text[one.end : other.start]) and any(
+            _is_day(one, first) and _is_day(other, last) for first, last in ends
+        ):
+            named |= {one.start, other.start}
+    for one in dates:
+        if _AS_OF.search(text, max(0, one.start - 4), one.start) and any(_is_day(one, last) for _, last in ends):
+            named.add(one.start)
+    return named
+
+
+def _is_day(figure: Written, day: date) -> bool:
+    year, month, of_month = figure.day or (None, None, None)
+    return year in (None, day.year) and month in (None, day.month) and of_month == day.day
 
 
 def _of_date(figure: Written) -> Mention:

@@ -39,6 +39,11 @@ def read_prompt(prompt: str) -> Facts:
     except (ValueError, RecursionError):
         content = prompt[:200_000]
     _Reader(facts).read(content)
+    if facts.as_of is not None:
+        for day in facts.noted:
+            if 0 < (facts.as_of - day).days:
+                since = float((facts.as_of - day).days)
+                facts.listed.append(Fact(since, "days", aspect="elapsed", path=f"{day}: 至今"))
     return facts
 
 
@@ -86,6 +91,13 @@ class _Reader:
             self.facts.now_months = _months(window)
         if isinstance(other, Mapping):
             self.facts.before_months = _months(other) - self.facts.now_months
+        record = content.get("消费记录") or content.get("往来记录")
+        for part in (window, other, record.get("统计区间") if isinstance(record, Mapping) else None):
+            if isinstance(part, Mapping):
+                ends = [_ISO.match(str(part.get(key, ""))) for key in ("开始", "结束")]
+                days = [_day(one) for one in ends if one is not None]
+                if len(days) == 2 and days[0] is not None and days[1] is not None:
+                    self.facts.windows.append((days[0], days[1]))
         as_of = content.get("截止日期")
         if isinstance(as_of, str) and (found := _ISO.match(as_of)):
             self.facts.as_of = _day(found)
@@ -208,6 +220,8 @@ class _Reader:
         if iso[4]:
             self.facts.clocks.add(int(iso[4]) * 60 + int(iso[5]))
         key = path[-1]
+        if self.facts.as_of is not None and path[0] not in _TABLES and "各月" not in path:
+            self.facts.noted.add(day)
         if key in ("首次到店", "最近到店"):
             self.facts.named_days.setdefault(key, set()).add(day)
         if "last" in entities:
@@ -218,6 +232,9 @@ class _Reader:
             self.facts.spans.append((day, date.min))
 
 
+_TABLES: Final = frozenset(
+    {"每日走势", "每周走势", "最好的日子", "最差的日子", "时间窗口", "对比窗口", "截止日期"}
+)
 _BANDED: Final = frozenset({"账户余额区间"})
 
 

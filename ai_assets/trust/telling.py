@@ -64,6 +64,10 @@ _FARTHEST: Final = 30
 _STANDS: Final = re.compile(r"目前|当前|现有|占比|比重")
 
 
+_BASE_OF: Final = re.compile(r"(?:较|比|不及|不如|相比|对比|高于|低于|多于|少于)(?:之?前的?)?\s?(?:约|近)?$")
+_GOES_ON: Final = re.compile(r"\s?[、，,和与及/（(]\s?(?:实付|共|合计|消费|到店|收入|花了?)?\s?")
+
+
 class Telling(Near):
     """And how it is told."""
 
@@ -89,6 +93,8 @@ class Telling(Near):
             return "now"
         if self._before_word(text) and not words.COMPARED.search(text):
             return ""
+        if _BASE_OF.search(text) or self._goes_on_with_the_figure_before():
+            return ""
         if (
             re.fullmatch(r"\s?(?:对|比|/|vs\.?)\s?", text)
             or self._stands_beside_the_other()
@@ -96,6 +102,17 @@ class Telling(Near):
         ):
             return ""
         return "now"
+
+    def _goes_on_with_the_figure_before(self) -> bool:
+        """前30天的2天、1825.53元: the figure before is the other period's, and nothing between says otherwise."""
+        previous = self.previous
+        return (
+            previous is not None
+            and self.chained < _LONGEST_CHAIN
+            and previous.kind != self.figure.kind
+            and _GOES_ON.fullmatch(self.said.text[previous.end : self.figure.start]) is not None
+            and Telling(self.facts, self.said, previous, self.chained + 1).period != "now"
+        )
 
     def _goes_on_with_the_other(self) -> bool:
         """上期净收入51万元、订单2440单: a sentence that begins with the other period may stay with it."""

@@ -50,7 +50,7 @@ _BY_WORD: Final[dict[str, frozenset[str]]] = {
 _BY_WORD.update(dict.fromkeys(words.SECTIONS, NONE))
 _AREA_OF: Final = {word: area for area, said in words.AREAS.items() for word in said}
 _WEEKDAYS: Final = re.compile(
-    r"(?:周|星期|礼拜)([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用]))?|工作日|平日"
+    r"(?:周|星期|礼拜)(?!(?<=[上全这本每]周)一[共起])([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用均]))?|工作日|平日"
 )
 _WORDS: Final = re.compile(
     rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?<=[、和与及,])(?P<hall>[ABC])(?=[、和与及,])|(?P<weekday>{_WEEKDAYS.pattern})"

@@ -70,9 +70,9 @@ def ranged(
         while value >= 100:
             value, step = value / 10, step / 10
     if kind == "percent" and text[start:end].find("成") >= 0:
-        tail = bool(re.search(r"成[一二三四五六七八九\d]", text[start:end]))
+        tail = bool(re.search(r"成[一二三四五六七八九半\d]", text[start:end]))
         step = Decimal(1) if tail else Decimal(10)
-        if re.search(r"成[一二三四五六七八九\d]?(?:多|以上)", text[start:end]):
+        if re.search(r"成[一二三四五六七八九半\d]?(?:多|以上)", text[start:end]):
             more = "多"
     size = float(abs(value))
     half = float(step) / 2
