@@ -13,7 +13,7 @@ from ai_assets.trust import words
 from ai_assets.trust.derived import SELECTED, is_rate
 from ai_assets.trust.facts import NONE, Fact
 from ai_assets.trust.lookup import indexes
-from ai_assets.trust.telling import _BEFORE, Telling
+from ai_assets.trust.telling import BEFORE, Telling
 
 _SPAN_BEFORE: Final = re.compile(
     r"(?:近|过去|最近|这|那|头|开头|满|前|之前|此前|再之前的|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|[前上]一?个|经营|一共)\s?$"
@@ -118,7 +118,7 @@ class Fitting(Telling):
             return bool(_GAP_WORDS.search(self.clause))
         if fact.aspect in ("times", "inverse"):
             return self.figure.kind == "ratio" or bool(
-                _BEFORE.search(self.said.text, self.sentence_start, self.figure.start)
+                BEFORE.search(self.said.text, self.sentence_start, self.figure.start)
                 or re.search(r"相当于|只有|仅|[折合]算?", self.before)
             )
         if fact.aspect == "level" and fact.value < 0 and not written.signed:

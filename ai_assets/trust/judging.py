@@ -20,6 +20,7 @@ from typing import Final
 from ai_assets.trust import words
 from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
 from ai_assets.trust.joining import Joining
+from ai_assets.trust.loosely import Loosely
 from ai_assets.trust.passage import Passage
 from ai_assets.trust.written import Written
 
@@ -41,7 +42,7 @@ class Judge:
 
     def judge(self, figure: Written) -> str:
         """GROUNDED, UNGROUNDED or NO_CLAIM."""
-        near = Joining(self.facts, self.said, figure)
+        near = Loosely(self.facts, self.said, figure)
         if figure.value is None:
             return UNGROUNDED
         if near.is_advice:
@@ -67,7 +68,7 @@ class Judge:
         """What the figure is about, for people."""
         return Joining(self.facts, self.said, figure).measures
 
-    def _day(self, figure: Written, near: Joining) -> str:
+    def _day(self, figure: Written, near: Loosely) -> str:
         year, month, day = figure.day or (None, None, None)
         known = self.facts.days
         if figure.day in self.facts.text_days or (None, month, day) in self.facts.text_days:
@@ -119,7 +120,7 @@ class Judge:
             return False
         return 0 < (ahead - as_of).days <= _AHEAD_DAYS
 
-    def _extreme_day(self, fitting: Sequence[object], near: Joining) -> bool:
+    def _extreme_day(self, fitting: Sequence[object], near: Loosely) -> bool:
         """净收入最高的是6月16日: whether it is. True where nothing of the kind is said."""
         said = re.search(
             r"(最高|峰值|最好|最多|最佳|最低|谷底|最差|最少)[^，。；\d]{0,8}(?:是|为|在|出现在|落在|属于)[^，。；\d]{0,4}$",
@@ -146,7 +147,7 @@ class Judge:
         chosen = best(series, key=lambda fact: fact.value)
         return bool(chosen.entities & wanted)
 
-    def _ordinal(self, figure: Written, near: Joining) -> str:
+    def _ordinal(self, figure: Written, near: Loosely) -> str:
         """第二: only where a rank is claimed, and the one ranked and the measure are told."""
         if not re.search(r"(?:排|位列|位居|居|名列|列)\s?(?:在|名)?$", near.before) or figure.text[0] != "第":
             return NO_CLAIM
@@ -180,17 +181,21 @@ class Judge:
                 return UNGROUNDED
         return NO_CLAIM
 
-    def _supported(self, figure: Written, near: Joining) -> bool:
+    def _supported(self, figure: Written, near: Loosely) -> bool:
         low, high = sorted((abs(figure.low), abs(figure.high)))
         if figure.low <= 0 <= figure.high:
             # a zero is as near to what is above it as to what is below
             low = 0.0
         if any(near.fits(fact) for fact in self.facts.between(figure.kind, low, high)):
             return True
-        return any(
+        if any(
             low <= abs(fact.value) <= high and near.fits(fact)
             for fact in near.combined()
             if _same_kind(figure, fact)
+        ):
+            return True
+        return near.is_precise and any(
+            near.fits_loosely(fact) for fact in self.facts.between(figure.kind, low, high)
         )
 
 

@@ -15,7 +15,7 @@ from ai_assets.trust.passage import Passage
 from ai_assets.trust.topics import PAIRED, Mention
 from ai_assets.trust.written import Written
 
-_APART: Final = re.compile(r"分别|各为|依次|各占|各有|各|两者|二者")
+APART: Final = re.compile(r"分别|各为|依次|各占|各有|各|两者|二者")
 _FROM_TO: Final = re.compile(r"[由从自][^，。；]{1,24}[到至为成变]")
 
 
@@ -55,7 +55,7 @@ class Listing:
         """Of A6单、B2单，占比分别为X和Y, of 客单价X、人均Y，上期为Z、W the one at this figure's place."""
         said = self.said
         start = self.clause_start
-        for apart in _APART.finditer(said.text, self.clause_start, self.figure.start):
+        for apart in APART.finditer(said.text, self.clause_start, self.figure.start):
             start = apart.end()
         if start == self.clause_start and self._is_no_list(what):
             return []
@@ -98,7 +98,7 @@ class Listing:
             return group
         end = group[-1].end
         told = self.said.text[end : self.figure.start]
-        apart = _APART.search(told)
+        apart = APART.search(told)
         if apart is None:
             return group
         place = self.said.claims_between(end, self.figure.start)

@@ -28,7 +28,7 @@ _EARLIER: Final = (
     r"上上月|上上周|前月|上个?月|上个?周|上一?季度|前三个月|之前三个月|前段时间"
 )
 _BEFORE_WORD: Final = rf"(?:{_REFERENCE}|{_EARLIER})"
-_BEFORE: Final = re.compile(_BEFORE_WORD)
+BEFORE: Final = re.compile(_BEFORE_WORD)
 _BEFORE_BEHIND: Final = re.compile(
     rf"\s?[（(]\s?(?:{_BEFORE_WORD})\s?[）)]|\s?(?:是|为|即)(?:{_BEFORE_WORD})|\s?(?:的(?:水平|位置|高度|规模))?(?:作?为|是|的)?(?:起点|起步|出发|基数|基础|打底)"
 )
@@ -38,7 +38,7 @@ _TWO_PERIODS: Final = re.compile(
     r"(?:(?P<now>(?:本期|本月|本周|当期|本季度|近30天|这一?期)[与和及、跟同][^，。；\d与和及、]{1,12}?)|前后两期"
     r"|[^，。；\d与和及、]{1,12}?[与和及、跟同](?:本期|当期|近30天|这一?期))(?:[^，。；\d]{0,14})(?:分别|各|依次)"
 )
-_NOW: Final = re.compile(
+NOW: Final = re.compile(
     r"本期|本月|本周|本季度|本窗口|本轮|当期|当前|近30天|最近30天|这个月|这一周|这个?窗口|这一?[期轮]|如今|而今|目前|现在|现今|现[为是有值报]|眼下|"
     r"近一个月|终点|最终|最后(?!一)|收[在于]|报收"
 )
@@ -89,7 +89,7 @@ class Telling(Near):
             or (_FROM.search(text) and (_FROM_AFTER.match(self.after) or self._next_arrives()))
         ):
             return "before"
-        if _NOW.search(text):
+        if NOW.search(text):
             return "now"
         if self._before_word(text) and not words.COMPARED.search(text):
             return ""
@@ -143,9 +143,9 @@ class Telling(Near):
         if self._entities_apart(first, second):
             return False
         if other is second:
-            return bool(_NOW.search(between) or _ARRIVES.search(between))
+            return bool(NOW.search(between) or _ARRIVES.search(between))
         ahead = text[max(self.said.sentence_start(other.start), other.start - _FARTHEST) : other.start]
-        return bool(_NOW.search(ahead))
+        return bool(NOW.search(ahead))
 
     def _entities_apart(self, first: Written, second: Written) -> bool:
         """Whether another area, day or measure is named between two figures."""
@@ -192,14 +192,14 @@ class Telling(Near):
         if close is None or self._is_now_word(close[0]):
             return self._month_is_before()
         rest = close[0]
-        return not (words.UP.search(rest) or words.DOWN.search(rest) or _NOW.search(rest))
+        return not (words.UP.search(rest) or words.DOWN.search(rest) or NOW.search(rest))
 
     def _is_now_word(self, text: str) -> bool:
         now = self.facts.now_words
         return bool(now) and now in text and not re.search(f"[上前再]{re.escape(now)}", text)
 
     def _before_word(self, text: str) -> bool:
-        return bool(_BEFORE.search(text)) and not self._is_now_word(text)
+        return bool(BEFORE.search(text)) and not self._is_now_word(text)
 
     def _month_is_before(self) -> bool:
         months = [one for one in self.entity_mentions if any(name.startswith("M:") for name in one.named)]
