@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
-from ai_assets.trust.facts import Fact, Facts
+from ai_assets.trust.facts import NONE, Fact, Facts
 
 MOST_JOINED: Final = 40
 _ADDS: Final = frozenset({"yuan", "orders", "people", "minutes", "visits"})
@@ -68,6 +68,26 @@ def of_span(
         yield joined.like(total, aspect="total")
         yield joined.like(total / len(within), aspect="average")
         if whole := sum(row.value for row in rows):
+            yield joined.like(total * 100 / whole, kind="percent", aspect="share")
+
+
+def of_weekdays(facts: Facts, measures: frozenset[str], weekdays: frozenset[str]) -> Iterator[Fact]:
+    """周五至周日: total, average a day, number and share of the days that fall on these, by the day to day figures."""
+    by_measure: dict[frozenset[str], list[Fact]] = {}
+    for fact in facts.listed:
+        if fact.group == "每日走势" and fact.aspect == "level" and (not measures or fact.measures & measures):
+            by_measure.setdefault(fact.measures, []).append(fact)
+    for rows in by_measure.values():
+        within = [row for row in rows if row.entities & weekdays]
+        if not within:
+            continue
+        joined = within[0].like(within[0].value, entities=weekdays, path=f"每日走势: {'、'.join(sorted(weekdays))}")
+        total, whole = sum(row.value for row in within), sum(row.value for row in rows)
+        yield joined.like(total, aspect="total")
+        yield joined.like(total / len(within), aspect="average")
+        for kind in ("days", "count"):
+            yield joined.like(float(len(within)), kind=kind, aspect="counted", measures=NONE)
+        if whole > 0:
             yield joined.like(total * 100 / whole, kind="percent", aspect="share")
 
 

@@ -143,7 +143,7 @@ def _ungrounded(
     path: str, value: str, text: PlainText, figure: Written, facts: Facts, judge: Judge
 ) -> Ungrounded:
     start = text.original(figure.start)
-    end = text.original(figure.end - 1) + 1
+    end = text.original(judge.end_of(figure) - 1) + 1
     nearest = None
     if figure.value is not None and figure.day is None:
         fact = facts.nearest(figure.kind, abs(float(figure.value)), judge.measures_near(figure))

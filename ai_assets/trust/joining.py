@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from ai_assets.trust import words
-from ai_assets.trust.combined import MOST_JOINED, of_several, of_span, of_two_measures
+from ai_assets.trust.combined import MOST_JOINED, of_several, of_span, of_two_measures, of_weekdays
 from ai_assets.trust.facts import Fact
 from ai_assets.trust.fitting import Fitting
 from ai_assets.trust.topics import ENTITY
@@ -59,6 +59,9 @@ class Joining(Fitting):
                 if 2 <= len(distinct) <= MOST_JOINED:
                     yield from of_several(list(distinct.values()))
         yield from self._of_spans(measures)
+        weekdays = frozenset(name for name in self.entities if name.startswith("w:"))
+        if len(weekdays) > 1:
+            yield from of_weekdays(self.facts, _of_days(measures), weekdays)
         named = self.sentence_measures & self._known_measures
         if len(named) >= 2:
             wholes = [

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -22,6 +22,7 @@ from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
 from ai_assets.trust.joining import Joining
 from ai_assets.trust.loosely import Loosely
 from ai_assets.trust.passage import Passage
+from ai_assets.trust.reckoned import follows
 from ai_assets.trust.written import Written
 
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
@@ -30,6 +31,7 @@ _WEEK: Final = re.compile(r"各周|一周|当周|那周|单周|每周|周度|整
 _TALLY_BEFORE: Final = re.compile(
     r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
 )
+_WEEKDAY: Final = re.compile(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])")
 _AHEAD_DAYS: Final = 62
 
 
@@ -39,9 +41,17 @@ class Judge:
 
     facts: Facts
     said: Passage
+    told: list[Written] = field(default_factory=list)
+    """The grounded figures of the passage so far: others may be reckoned from them."""
 
     def judge(self, figure: Written) -> str:
-        """GROUNDED, UNGROUNDED or NO_CLAIM."""
+        """GROUNDED, UNGROUNDED or NO_CLAIM. Ask in the order of the passage."""
+        verdict = self._judge(figure)
+        if verdict is GROUNDED and figure.day is None:
+            self.told.append(figure)
+        return verdict
+
+    def _judge(self, figure: Written) -> str:
         near = Loosely(self.facts, self.said, figure)
         if figure.value is None:
             return UNGROUNDED
@@ -99,15 +109,17 @@ class Judge:
             named = [self.facts.named_days[name] for name in mention.named if name in self.facts.named_days]
             if named:
                 return GROUNDED if any(one in days for days in named for one in fitting) else UNGROUNDED
-        weekday = re.match(
-            r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])",
-            self.said.text[figure.end : figure.end + 6],
-        )
+        weekday = _WEEKDAY.match(self.said.text, figure.end)
         if weekday is not None:
             wanted = words.WEEKDAYS.index("日" if weekday[1] == "天" else weekday[1]) + 1
             if all(one.isoweekday() != wanted for one in fitting):
                 return UNGROUNDED
         return GROUNDED if self._extreme_day(fitting, near) else UNGROUNDED
+
+    def end_of(self, figure: Written) -> int:
+        """Where the place of a figure ends: a day's with the weekday that is told of it."""
+        weekday = None if figure.day is None else _WEEKDAY.match(self.said.text, figure.end)
+        return figure.end if weekday is None else weekday.end()
 
     def _is_ahead(self, year: int | None, month: int | None, day: int | None) -> bool:
         """Whether a day lies in the weeks after what the prompt knows: a plan."""
@@ -194,9 +206,12 @@ class Judge:
             if _same_kind(figure, fact)
         ):
             return True
-        return near.is_precise and any(
+        if near.is_precise and any(
             near.fits_loosely(fact) for fact in self.facts.between(figure.kind, low, high)
-        )
+        ):
+            return True
+        told = [one for one in self.told if one.start >= near.sentence_start]
+        return follows(figure, near.clause_before + near.after[:8], told, near.direction, self.facts)
 
 
 def _same_kind(figure: Written, fact: Fact) -> bool:
