@@ -84,7 +84,8 @@ def of_weekdays(facts: Facts, measures: frozenset[str], weekdays: frozenset[str]
         joined = within[0].like(within[0].value, entities=weekdays, path=f"每日走势: {'、'.join(sorted(weekdays))}")
         total, whole = sum(row.value for row in within), sum(row.value for row in rows)
         yield joined.like(total, aspect="total")
-        yield joined.like(total / len(within), aspect="average")
+        named = joined.measures | ({"营业日均净收入"} if "净收入" in joined.measures else NONE)
+        yield joined.like(total / len(within), aspect="average", measures=named)
         for kind in ("days", "count"):
             yield joined.like(float(len(within)), kind=kind, aspect="counted", measures=NONE)
         if whole > 0:

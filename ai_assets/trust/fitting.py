@@ -159,6 +159,8 @@ class Fitting(Telling):
 
     def _arrived(self, fact: Fact) -> bool:
         """降至X: whether what the fact is a level of did fall."""
+        if fact.aspect == "share":
+            return fact.period != "before"
         sign = self._direction_of_arrival()
         if not sign or fact.period == "before":
             return fact.period != "before"

@@ -18,6 +18,8 @@ from ai_assets.trust.topics import ENTITY
 
 _UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
 
+_ALL_OF_THEM: Final = re.compile(r"[两二三四]个?(?:区|者|项|处|天|地|块|边)|合计|加起来|一共")
+
 
 def _of_days(measures: frozenset[str]) -> frozenset[str]:
     """营业日均净收入 is held against a day's 净收入."""
@@ -29,35 +31,13 @@ class Joining(Fitting):
 
     def combined(self) -> Iterator[Fact]:
         """Facts that follow from those that the figure's sentence names together."""
-        entities = self.sentence_entities
         measures = self.measures
-        if len(entities) >= 1:
-            levels: dict[tuple[frozenset[str], str, str], list[Fact]] = {}
-            for fact in self.facts.listed:
-                if (
-                    not fact.measures
-                    or fact.aspect not in ("level", "share", "average", "change")
-                    or fact.period == "before"
-                ):
-                    continue
-                if measures and not fact.measures & measures:
-                    continue
-                if fact.entities and (not self._is_named(fact) or self._is_in_a_group(fact)):
-                    continue
-                whole = not fact.entities and fact.aspect not in ("share", "change")
-                if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
-                    levels.setdefault(
-                        (
-                            _of_days(fact.measures),
-                            fact.kind,
-                            fact.aspect if fact.aspect in ("share", "change") else "",
-                        ),
-                        [],
-                    ).append(fact)
-            for found in levels.values():
-                distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
-                if 2 <= len(distinct) <= MOST_JOINED:
-                    yield from of_several(list(distinct.values()))
+        sets = [self._joined_entities()]
+        if 1 < len(self.entities) < len(sets[0]):
+            # 大厅A区、C区合计…，补不上贵宾区: of those that the figure is of, and not of all
+            sets.append(self.entities)
+        for entities in sets:
+            yield from self._of_entities(entities, measures)
         yield from self._of_spans(measures)
         weekdays = frozenset(name for name in self.entities if name.startswith("w:"))
         if len(weekdays) > 1:
@@ -80,6 +60,39 @@ class Joining(Fitting):
                         and one.group == other.group
                     ):
                         yield from of_two_measures(one, other)
+
+    def _joined_entities(self) -> frozenset[str]:
+        """What the sentence names; of 两区合计 what the item named before."""
+        named = self.sentence_entities
+        if named or not _ALL_OF_THEM.search(self.clause_before):
+            return named
+        return self._resolved(self.said.named(ENTITY, 0, self.sentence_start)) or self._resolved(
+            self.said.earlier
+        )
+
+    def _of_entities(self, entities: frozenset[str], measures: frozenset[str]) -> Iterator[Fact]:
+        if not entities:
+            return
+        levels: dict[tuple[frozenset[str], str, str], list[Fact]] = {}
+        for fact in self.facts.listed:
+            if (
+                not fact.measures
+                or fact.aspect not in ("level", "share", "average", "change")
+                or fact.period == "before"
+            ):
+                continue
+            if measures and not fact.measures & measures:
+                continue
+            if fact.entities and (not self._is_named(fact) or self._is_in_a_group(fact)):
+                continue
+            whole = not fact.entities and fact.aspect not in ("share", "change")
+            if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
+                aspect = fact.aspect if fact.aspect in ("share", "change") else ""
+                levels.setdefault((_of_days(fact.measures), fact.kind, aspect), []).append(fact)
+        for found in levels.values():
+            distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
+            if 2 <= len(distinct) <= MOST_JOINED:
+                yield from of_several(list(distinct.values()))
 
     def _of_spans(self, measures: frozenset[str]) -> Iterator[Fact]:
         """6月8日至14日合计: of the days from one date to another."""

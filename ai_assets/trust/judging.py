@@ -210,7 +210,7 @@ class Judge:
             near.fits_loosely(fact) for fact in self.facts.between(figure.kind, low, high)
         ):
             return True
-        told = [one for one in self.told if one.start >= near.sentence_start]
+        told = [one for one in self.told if one.start >= self.said.sentence_start(max(0, near.sentence_start - 2))]
         return follows(figure, near.clause_before + near.after[:8], told, near.direction, self.facts)
 
 

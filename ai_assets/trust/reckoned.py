@@ -20,7 +20,9 @@ _MOST: Final = 7
 _SUM: Final = re.compile(r"合计|共|加起来|之和|总|相加|加在一起|算下来|合起来|累计")
 _DIFFERENCE: Final = re.compile(r"差|比|较|多|少|高|低|长|短|超|领先|落后|剩|其余|余下|扣|减|降|增|涨|跌|缺口|净|另有|另外")
 _SHARE: Final = re.compile(r"占|相当于|不到|约合|等于|抵|前者|后者|比例")
-_OF_WHOLE: Final = re.compile(r"(?:占|贡献|相当于|吃掉)[^，。；]{0,6}(?:增量|减收|降幅|增幅|减少|增加|全部|全店|全月|全周|整体|总)")
+_OF_WHOLE: Final = re.compile(
+    r"(?:占|贡献|相当于|吃掉)[^，。；]{0,6}?(净收入|费用合计|实付合计|充值金额|增量|减收|降幅|增幅|减少|增加|全部|全店|全月|全周|整体|总)"
+)
 _PRODUCT: Final = re.compile(r"乘|折算")
 _HELD_AGAINST: Final = re.compile(r"比|较")
 _ADDS: Final = frozenset({"yuan", "number", "orders", "people", "visits", "minutes", "days", "percent", "points", "count"})
@@ -78,8 +80,8 @@ def _shares(
             yield from _percents(*sorted((one, other), key=lambda each: each.low))
         elif direction:
             yield from _changes(one, other, clause, direction)
-    if figure.kind == "percent" and _OF_WHOLE.search(clause):
-        yield from _of_wholes(told[-2:], facts)
+    if figure.kind == "percent" and (of := _OF_WHOLE.search(clause)):
+        yield from _of_wholes(told[-2:], of[1], facts)
 
 
 def _percents(part: Written, whole: Written) -> Iterator[tuple[float, float]]:
@@ -103,7 +105,7 @@ def _differences(told: Sequence[Written], clause: str, direction: int) -> Iterat
         yield _span(one.low - other.high, one.high - other.low)
 
 
-def _of_wholes(told: Sequence[Written], facts: Facts) -> Iterator[tuple[float, float]]:
+def _of_wholes(told: Sequence[Written], of: str, facts: Facts) -> Iterator[tuple[float, float]]:
     """占全店增量的51.8%: what was just told is a part of."""
     for fact in facts.listed:
         if (
@@ -111,8 +113,8 @@ def _of_wholes(told: Sequence[Written], facts: Facts) -> Iterator[tuple[float, f
             and fact.aspect in ("level", "change")
             and fact.kind == "yuan"
             and fact.period != "before"
-            and fact.measures & _WHOLES
             and fact.value
+            and (of in fact.measures or (of not in _WHOLES and fact.measures & _WHOLES))
         ):
             for one in told:
                 if one.kind == "yuan":

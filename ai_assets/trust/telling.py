@@ -258,7 +258,7 @@ class Telling(Near):
         if ":" in rest and not _FILLER.fullmatch(rest):
             # 消费上升：近30天250元
             return 0
-        if len(rest) > 10 or re.match(r"(?:的)(?!幅)", rest) or _STANDS.search(rest):
+        if len(rest) > 10 or re.match(r"的(?!幅|¥)", rest) or _STANDS.search(rest):
             return 0
         if re.search(r"(?:不|未|没有|没)$", text[: max(0, end - 2)]):
             return 0

@@ -14,7 +14,7 @@ _NEAR = re.compile(r"(?:将近|接近|近|临近|逼近|近乎)\s?[¥￥]?$")
 _UNDER = re.compile(r"(?:不到|不足|低于|少于|不满|未满|不超过|至多|最多|小于|未到|未达)\s?[了过]?[¥￥]?$")
 _OVER = re.compile(r"(?:超过|超出|超|逾|突破|高于|多于|大于|不低于|不少于|至少|破)\s?[了过]?[¥￥]?$")
 _AFTER_ABOUT = re.compile(r"\s?(?:左右|上下|前后|出头)")
-_AFTER_OVER = re.compile(r"\s?(?:以上|开外|有余|多(?!\s?[\d约近了出]))")
+_AFTER_OVER = re.compile(r"\s?(?:以上|开外|有余|还多|不止|多(?!\s?[\d约近了出]))")
 _AFTER_UNDER = re.compile(r"\s?(?:以下|以内|之内)")
 
 
