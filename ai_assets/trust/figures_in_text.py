@@ -73,6 +73,8 @@ def _read(text: str, match: re.Match[str], month: int | None) -> Written | None:
         return date(text, start, end, None, group("m4"), None)
     if group("clock"):
         return clock(text, start, end, int(group("h1")), int(group("min1")))
+    if group("hourspan"):
+        return clock(text, start, end, int(group("h3")), 0)
     if group("oclock"):
         return oclock(text, match)
     if group("fraction"):
