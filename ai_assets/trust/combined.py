@@ -66,7 +66,9 @@ def of_span(
         joined = within[0].like(within[0].value, entities=entities, path=f"{starts[0]}, {ends[0]}")
         total = sum(row.value for row in within)
         yield joined.like(total, aspect="total")
-        yield joined.like(total / len(within), aspect="average")
+        named = joined.measures | ({"营业日均净收入"} if "净收入" in joined.measures else NONE)
+        yield joined.like(total / len(within), aspect="average", measures=named)
+        yield joined.like(float(len(within)), kind="days", aspect="counted", measures=NONE)
         if whole := sum(row.value for row in rows):
             yield joined.like(total * 100 / whole, kind="percent", aspect="share")
 

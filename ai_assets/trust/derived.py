@@ -193,6 +193,8 @@ def _counts(facts: Facts) -> Iterator[Fact]:
             }
             counted |= {(sum(value == 0 for value in values), 0), (sum(value != 0 for value in values), 0)}
         kind = "days" if any(entity.startswith("d:") for entity in rows[0].entities) else "count"
+        if any(entity.startswith("n:") for entity in rows[0].entities):
+            kind = "people"
         for count, way in counted:
             about = measures if kind == "days" else NONE
             yield Fact(float(count), kind, about, aspect="counted", path=f"{group}: 个数", scope=way)

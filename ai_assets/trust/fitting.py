@@ -43,7 +43,7 @@ _OUT_OF: Final = re.compile(r"(?:之?中|里)(?!心|午|面)")
 _COMPARES: Final = re.compile(
     r"比|差|超|领先|落后|多[于出了收]|少[于了收]|[高低]|倍|不及|不如|大于|小于|[占较每均]|之于|相当|抵|折|除以|减去|距|扣"
 )
-_PART: Final = re.compile(r"占|贡献|来自|解释")
+_PART: Final = re.compile(r"占|贡献|来自|解释|撑起|吃掉|扛|拖累|带来|出自|源自|在(?=台费|助教|商品)")
 _A_CHANGE: Final = re.compile(r"降|减|增|涨|跌|变|下滑|缺口|差额")
 _LEVELS: Final = frozenset({"level", "average", "total", "share"})
 _IS: Final = re.compile(r"[为是达到至]")
@@ -54,6 +54,8 @@ _PER_ONE: Final = re.compile(
     r"日均|天均|平均每[天日次单笔]|平均一天|均摊|平摊|每[次单笔](?!时长|净收入)[^，。；]{0,4}$"
 )
 _GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
+_WINDOWS: Final = frozenset({30, 60, 90, 180})
+"""Days that the prompts count over: told, they are a window and no claim of their own."""
 _SINCE_THEN: Final = re.compile(r"距|隔|没|未")
 _SINCE: Final = re.compile(r"距|今|前|没|未|隔|以来|不见|过去|空档|已|没见|了")
 
@@ -179,13 +181,18 @@ class Fitting(Telling):
         if not measures or (_OUT_OF.match(self.after) and not fact.entities and fact.aspect == "level"):
             return True
         if not fact.measures:
-            return fact.aspect == "counted" or (fact.aspect == "text" and not own)
+            return fact.aspect == "counted" or (
+                fact.aspect == "text" and (not own or fact.kind == "minutes")
+            )
         if fact.measures & measures:
             return True
         # the sentence before may be about something else than a text's own words
-        return own is None and fact.aspect == "text"
+        return (own is None or fact.kind == "minutes") and fact.aspect == "text"
 
     def _is_span(self) -> bool:
+        named = self.measure_mentions
+        if self.figure.value in _WINDOWS and not (named and self.figure.start - named[-1].end <= 2):
+            return True
         if self.figure.text in ("半年", "半个月") and not _SINCE_THEN.search(self.before):
             return True
         return bool(

@@ -32,6 +32,10 @@ _TALLY_BEFORE: Final = re.compile(
     r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
 )
 _WEEKDAY: Final = re.compile(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])")
+_NOON: Final = 12 * 60
+_ABOUT_TIME: Final = re.compile(r"(?:快|近|约|大概|差不多|将近)\s?$")
+_ABOUT_TIME_AFTER: Final = re.compile(r"\s?(?:左右|多|前后|上下|以后|之后|后|以前|之前|前)")
+_MORNING: Final = re.compile(r"(?:凌晨|早上|上午|清晨|早)\s?$")
 _AHEAD_DAYS: Final = 62
 
 
@@ -60,7 +64,7 @@ class Judge:
         if figure.day is not None:
             verdict = self._day(figure, near)
         elif figure.kind == "clock":
-            verdict = GROUNDED if int(figure.value) in self.facts.clocks else UNGROUNDED
+            verdict = GROUNDED if self._is_a_time(figure, near) else UNGROUNDED
         elif figure.kind == "ordinal":
             verdict = self._ordinal(figure, near)
         else:
@@ -131,6 +135,15 @@ class Judge:
         except ValueError:
             return False
         return 0 < (ahead - as_of).days <= _AHEAD_DAYS
+
+    def _is_a_time(self, figure: Written, near: Loosely) -> bool:
+        """Whether the prompt tells this time of the day: of 快9点, 九点以后 and whole hours about so."""
+        assert figure.value is not None
+        told = int(figure.value)
+        about = bool(_ABOUT_TIME.search(near.before) or _ABOUT_TIME_AFTER.match(near.after))
+        slack = 30 if about else 15 if told % 30 == 0 else 0
+        times = [told] if told >= _NOON or _MORNING.search(near.before) else [told, told + _NOON]
+        return any(abs(time - known) <= slack for time in times for known in self.facts.clocks)
 
     def _extreme_day(self, fitting: Sequence[object], near: Loosely) -> bool:
         """净收入最高的是6月16日: whether it is. True where nothing of the kind is said."""
@@ -211,7 +224,7 @@ class Judge:
         ):
             return True
         told = [one for one in self.told if one.start >= self.said.sentence_start(max(0, near.sentence_start - 2))]
-        return follows(figure, near.clause_before + near.after[:8], told, near.direction, self.facts)
+        return follows(figure, near.clause_before, near.clause_start, told, near.direction, self.facts)
 
 
 def _same_kind(figure: Written, fact: Fact) -> bool:

@@ -16,6 +16,7 @@ from ai_assets.trust.topics import PAIRED, Mention
 from ai_assets.trust.written import Written
 
 APART: Final = re.compile(r"分别|各为|依次|各占|各有|各|两者|二者")
+_LISTED: Final = re.compile(r"\s?[、和与及]")
 _FROM_TO: Final = re.compile(r"[由从自][^，。；]{1,24}[到至为成变]")
 
 
@@ -102,6 +103,9 @@ class Listing:
         if apart is None:
             return group
         place = self.said.claims_between(end, self.figure.start)
+        if not place and apart[0].startswith("各") and not _LISTED.match(self.after):
+            # 1月和4月各5天: so many each
+            return group
         return [group[place]] if place < len(group) else group
 
     def _word(self, one: Mention) -> str:

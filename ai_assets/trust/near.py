@@ -47,7 +47,8 @@ class Near(Listing):
             words.ADVICE.search(sentence)
             or words.ADVICE.match(after)
             or re.match(r"(?:内|以内|之内|前)(?:回访|联系|完成|跟进)", after)
-            or (self.figure.kind in ("days", "minutes") and _WITHIN_DAYS.match(after))
+            or (self.figure.kind == "days" and _WITHIN_DAYS.match(after))
+            or (self.figure.kind == "minutes" and after.startswith("内"))
             or _OFFER.search(self.said.text[max(0, self.figure.start - 2) : self.figure.end + 3])
         )
         if word is None:

@@ -25,7 +25,7 @@ _JOINED: Final = re.compile(r"^\s*(?:[和与及、/，跟至到~\-]|以及|还�
 _SPAN_BEFORE: Final = re.compile(r"(?:近|过去|最近|前|每|按|[前上]一个|[前上]个)\s?$")
 _SPAN_AFTER: Final = re.compile(r"\s?(?:平均|均值)")
 _UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
-_AS_OF: Final = re.compile(r"(?:截至|截止到?|至|到)\s?$")
+_AS_OF: Final = re.compile(r"(?:截至|截止到?)\s?$")
 LONGEST_AROUND: Final = 160
 """So much before and after a figure is looked at, whatever the text's sentences are."""
 

@@ -19,7 +19,7 @@ _MOST: Final = 7
 """So many figures of a sentence are reckoned with, the nearest."""
 _SUM: Final = re.compile(r"合计|共|加起来|之和|总|相加|加在一起|算下来|合起来|累计")
 _DIFFERENCE: Final = re.compile(r"差|比|较|多|少|高|低|长|短|超|领先|落后|剩|其余|余下|扣|减|降|增|涨|跌|缺口|净|另有|另外")
-_SHARE: Final = re.compile(r"占|相当于|不到|约合|等于|抵|前者|后者|比例")
+_SHARE: Final = re.compile(r"的(?:近|约|不到|将近|差不多|大概)?$|缩水|占|相当于|不到|约合|等于|抵|前者|后者|比例")
 _OF_WHOLE: Final = re.compile(
     r"(?:占|贡献|相当于|吃掉)[^，。；]{0,6}?(净收入|费用合计|实付合计|充值金额|增量|减收|降幅|增幅|减少|增加|全部|全店|全月|全周|整体|总)"
 )
@@ -30,31 +30,33 @@ _WHOLES: Final = frozenset({"净收入", "费用合计", "实付合计", "订单
 _SHARES: Final = frozenset({"percent", "ratio"})
 
 
-def follows(figure: Written, clause: str, told: Sequence[Written], direction: int, facts: Facts) -> bool:
+def follows(
+    figure: Written, clause: str, since: int, told: Sequence[Written], direction: int, facts: Facts
+) -> bool:
     """Whether the figure is reckoned from `told`, the grounded figures before it in its sentence, nearest last.
 
-    `clause`: its own words; `direction`: 1 where they tell of more, -1 of less, 0 of neither.
+    `clause`: its own words before it, `since` where they begin; `direction`: 1 where they tell of more, -1 of less, 0 of neither.
     """
     if figure.value is None:
         return False
     told = [one for one in told if one.value is not None and one.kind in _ADDS][-_MOST:]
     low, high = sorted((abs(figure.low), abs(figure.high)))
     if figure.kind in _SHARES or figure.kind == "points":
-        found = _shares(figure, clause, told, direction, facts)
+        found = _shares(figure, clause, since, told, direction, facts)
     else:
-        found = _amounts(figure, clause, told, direction)
+        found = _amounts(figure, clause, since, told, direction)
     return any(low <= most and least <= high for least, most in found)
 
 
 def _amounts(
-    figure: Written, clause: str, told: Sequence[Written], direction: int
+    figure: Written, clause: str, since: int, told: Sequence[Written], direction: int
 ) -> Iterator[tuple[float, float]]:
     same = [one for one in told if _alike(one.kind, figure.kind)]
     if _SUM.search(clause):
         for number in range(2, len(same) + 1):
             yield sum(one.low for one in same[-number:]), sum(one.high for one in same[-number:])
     if _DIFFERENCE.search(clause):
-        yield from _differences(same, clause, direction)
+        yield from _differences(same, clause, since, direction)
     if _PRODUCT.search(clause):
         for one, other in combinations(told[-3:], 2):
             if _alike(one.kind, figure.kind) != _alike(other.kind, figure.kind):
@@ -62,10 +64,10 @@ def _amounts(
 
 
 def _shares(
-    figure: Written, clause: str, told: Sequence[Written], direction: int, facts: Facts
+    figure: Written, clause: str, since: int, told: Sequence[Written], direction: int, facts: Facts
 ) -> Iterator[tuple[float, float]]:
     if figure.kind == "points":
-        yield from _differences([one for one in told if one.kind == "percent"], clause, direction)
+        yield from _differences([one for one in told if one.kind == "percent"], clause, since, direction)
         return
     pairs = [(one, other) for one, other in pairwise(told) if one.kind == other.kind and one.kind != "percent"]
     # of two told apart by one of another unit: 6天、18.47元 … 3天、6.84元
@@ -95,12 +97,14 @@ def _changes(one: Written, other: Written, clause: str, direction: int) -> Itera
         yield _span((new.low / old.high - 1) * 100, (new.high / old.low - 1) * 100)
 
 
-def _differences(told: Sequence[Written], clause: str, direction: int) -> Iterator[tuple[float, float]]:
+def _differences(
+    told: Sequence[Written], clause: str, since: int, direction: int
+) -> Iterator[tuple[float, float]]:
     for one, other in combinations(told, 2):
         more = one.low > other.high
         if not more and one.high >= other.low:
             continue
-        if direction and _HELD_AGAINST.search(clause) and more != (direction > 0):
+        if direction and other.start >= since and _HELD_AGAINST.search(clause) and more != (direction > 0):
             continue
         yield _span(one.low - other.high, one.high - other.low)
 

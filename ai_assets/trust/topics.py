@@ -53,7 +53,7 @@ _WEEKDAYS: Final = re.compile(
     r"(?:周|星期|礼拜)(?!(?<=[上全这本每]周)一[共起])([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用均]))?|工作日|平日"
 )
 _WORDS: Final = re.compile(
-    rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?<=[、和与及,])(?P<hall>[ABC])(?=[、和与及,])|(?P<weekday>{_WEEKDAYS.pattern})"
+    rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?P<halls>大厅(?:三|三个)区|三个大厅|(?<=[ABC]区)三个区)|(?<![A-Za-z])(?P<hall>[ABC])(?=[、和与及,]|三个|两个)|(?P<weekday>{_WEEKDAYS.pattern})"
     rf"|(?P<rest>其他(?=\s?(?:占|约|仅|为|\d|[（(])))|(?P<last>{words.LAST_ORDER.pattern})|(?P<pair>前者|后者)|(?P<band>凌晨|上午|下午|晚上|晚间|深夜)"
 )
 
@@ -74,6 +74,8 @@ def mentions(text: str, names: dict[str, str] | None = None) -> list[Mention]:
             found.append(Mention(start, end, MEASURE, frozenset({"其他费用"})))
         elif match["area"]:
             found.append(Mention(start, end, ENTITY, frozenset({f"a:{_AREA_OF[said]}"})))
+        elif match["halls"]:
+            found.append(Mention(start, end, ENTITY, frozenset(f"a:大厅{letter}区" for letter in "ABC")))
         elif match["hall"]:
             # 大厅A、B、C区
             found.append(Mention(start, end, ENTITY, frozenset({f"a:大厅{said}区"})))
