@@ -23,6 +23,7 @@ _DIGITS: Final = 4
 _LEVELS: Final = frozenset({"level", "average", "total", "per", "share"})
 _BASE_OF: Final = re.compile(r"(?:较|比|[由从自])[^，。；\d]{0,6}$")
 _PARTS: Final = frozenset({"台费", "助教费", "商品", "其他费用"})
+_COUNTED: Final = re.compile(r"第|排")
 _WHOLE: Final = re.compile(r"近\d+天|全店|整体|合计|总|本期|\d+天平均|一共|全部")
 _KINDS: Final = frozenset({"yuan", "number", "percent", "minutes", "orders", "people"})
 
@@ -39,6 +40,11 @@ class Loosely(Joining):
         digits = re.sub(r"[^\d.]", "", figure.text)
         decimal = "." in digits
         return len(digits.replace(".", "").strip("0")) >= _DIGITS - decimal and abs(figure.value) > Decimal("0.5")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is written to the last of five digits or more."""
+        return len(re.sub(r"[^\d]", "", self.figure.text).strip("0")) >= _DIGITS + 1
 
     def fits_loosely(self, fact: Fact) -> bool:
         """Whether nothing beside the figure speaks against this fact."""
@@ -67,7 +73,9 @@ class Loosely(Joining):
         return not told or not fact.measures & _PARTS or bool(fact.measures & told)
 
     def _entity(self, fact: Fact) -> bool:
-        own = self.said.named(ENTITY, self.clause_start, self.figure.start)
+        own = self.said.named(ENTITY, self.window_start if self.is_exact else self.clause_start, self.figure.start)
+        if self.is_exact and not own and not _COUNTED.search(self.clause_before):
+            return not fact.entities or bool(fact.entities & (self.all_entities | self.sentence_entities))
         wanted = self._resolved(own[-1:]) if own else self.sentence_entities
         if wanted and self._binding(wanted, fact):
             return bool(fact.entities & wanted) or (not own and not fact.entities and self._of_the_whole())
