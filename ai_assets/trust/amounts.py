@@ -104,6 +104,8 @@ def _kind_of(unit: str, match: re.Match[str]) -> tuple[str, Decimal, Decimal]:
         return "discount", Decimal(10), none
     if unit == "倍":
         return "ratio", Decimal(1), none
+    if unit == "年半":
+        return "days", Decimal(365), half
     if unit.startswith("个半"):
         return ("minutes", Decimal(60), half) if unit != "个半月" else ("days", Decimal(30), half)
     kind, size = UNITS.get(unit, ("number", 1))

@@ -16,7 +16,9 @@ from ai_assets.trust.derived_parts import (
     contributions,
     guests_per_order,
     of_assistants,
+    of_before,
     of_entries,
+    of_recent,
     of_selected,
     of_the_rhythm,
     per_order,
@@ -71,6 +73,8 @@ def derive(facts: Facts) -> None:
     made += of_the_rhythm(facts)
     made += of_assistants(facts)
     made += per_order(facts)
+    made += of_recent(facts)
+    made += of_before(facts)
     made += contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from ai_assets.trust.facts import NONE, Fact, Facts
 
+_HALF_A_YEAR, _MONTH = 180, 30
+
 
 def guests_per_order(facts: Facts) -> Iterator[Fact]:
     """平均每单2.5人, of either period."""
@@ -75,6 +77,35 @@ def per_order(facts: Facts) -> Iterator[Fact]:
     if "优惠订单数" in wholes and "订单数" in wholes:
         rest = wholes["订单数"].value - wholes["优惠订单数"].value
         yield wholes["优惠订单数"].like(rest, path="订单数 - 优惠订单数")
+
+
+def of_recent(facts: Facts) -> Iterator[Fact]:
+    """近30天占半年的53.3%: the last thirty days of what the half year has."""
+    wholes = {
+        ("实付" if name == "实付合计" else name): fact
+        for fact in facts.listed
+        if fact.aspect == "level" and fact.scope == _HALF_A_YEAR and not fact.entities and not fact.period
+        for name in fact.measures
+    }
+    for fact in facts.listed:
+        if fact.scope == _MONTH and fact.period == "now" and fact.aspect == "level" and not fact.entities:
+            for name in fact.measures & wholes.keys() & {"实付", "订单数", "到店天数"}:
+                if wholes[name].value:
+                    value = fact.value * 100 / wholes[name].value
+                    yield fact.like(value, kind="percent", aspect="share", measures=frozenset({name, "实付合计"}))
+
+
+def of_before(facts: Facts) -> Iterator[Fact]:
+    """助教费占比由18.1%降到17.2%: what each part of the costs was of the whole, in the period before."""
+    rows = [
+        fact
+        for fact in facts.listed
+        if fact.group == "费用构成" and fact.aspect == "level" and fact.period == "before" and fact.kind == "yuan"
+    ]
+    whole = sum(fact.value for fact in rows)
+    if whole > 0:
+        for fact in rows:
+            yield fact.like(fact.value * 100 / whole, kind="percent", aspect="share")
 
 
 def of_entries(facts: Facts) -> Iterator[Fact]:

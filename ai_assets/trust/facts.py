@@ -119,6 +119,8 @@ class Facts:
     entities: set[str] = field(default_factory=set)
     """Every entity that some fact is about."""
     measures: set[str] = field(default_factory=set)
+    single_weekdays: set[str] = field(default_factory=set)
+    """Weekdays of which the day to day figures have one: they name that day."""
     sizes: dict[str, list[float]] = field(default_factory=dict)
     by_kind: dict[str, list[Fact]] = field(default_factory=dict)
 
@@ -130,12 +132,17 @@ class Facts:
     def index(self) -> None:
         """Sort what was listed; call once, when all is."""
         by_kind: dict[str, list[Fact]] = {}
+        days: dict[str, set[str]] = {}
         for fact in self.listed:
+            if fact.group == "每日走势" and fact.aspect == "level":
+                for weekday in (name for name in fact.entities if name.startswith("w:")):
+                    days.setdefault(weekday, set()).update(fact.entities)
             by_kind.setdefault(fact.kind, []).append(fact)
             if fact.entities:
                 self.entities |= fact.entities
             if fact.measures:
                 self.measures |= fact.measures
+        self.single_weekdays = {weekday for weekday, found in days.items() if len(found) == 2}
         for kind, found in by_kind.items():
             found.sort(key=lambda fact: abs(fact.value))
             self.by_kind[kind] = found

@@ -75,6 +75,8 @@ def _read(text: str, match: re.Match[str], month: int | None) -> Written | None:
         return clock(text, start, end, int(group("h1")), int(group("min1")))
     if group("hourspan"):
         return clock(text, start, end, int(group("h3")), 0)
+    if group("hourend"):
+        return clock(text, start, end, int(group("h4")), 0)
     if group("oclock"):
         return oclock(text, match)
     if group("fraction"):

@@ -219,7 +219,7 @@ class Fitting(Telling):
                 return bool(fact.measures & self.measures)
             return not self._binding(wanted, fact)
         if fact.aspect == "text":
-            return not wanted or bool(about & wanted) or not self._binding(wanted, fact)
+            return not wanted or not about or bool(about & wanted) or not self._binding(wanted, fact)
         if (
             fact.aspect in ("compared", "total", "average", "share")
             and len(about) > 1

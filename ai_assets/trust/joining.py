@@ -6,19 +6,34 @@ Here: which are joined. Not here: how (`combined`).
 from __future__ import annotations
 
 import re
+from datetime import date
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
 from ai_assets.trust import words
 from ai_assets.trust.combined import MOST_JOINED, of_several, of_span, of_two_measures, of_weekdays
-from ai_assets.trust.facts import Fact
+from ai_assets.trust.facts import Fact, Facts
 from ai_assets.trust.fitting import Fitting
-from ai_assets.trust.topics import ENTITY
+from ai_assets.trust.topics import ENTITY, Mention
 
 _UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
 
+_OTHER_PERIOD: Final = re.compile(r"较|比|上|原|前|由|从")
 _ALL_OF_THEM: Final = re.compile(r"[两二三四]个?(?:区|者|项|处|天|地|块|边)|合计|加起来|一共")
+
+
+def _length(facts: Facts, first: Mention, last: Mention) -> Iterator[Fact]:
+    """5月20日到31日这12天."""
+    days = [re.fullmatch(r"D:(\d+)-(\d+)", next(iter(one.named), "")) for one in (first, last)]
+    if facts.as_of is None or any(day is None for day in days):
+        return
+    try:
+        begin, end = (date(facts.as_of.year, int(day[1]), int(day[2])) for day in days if day is not None)
+    except ValueError:
+        return
+    if begin < end:
+        yield Fact(float((end - begin).days + 1), "days", aspect="counted", path=f"{begin}, {end}")
 
 
 def _of_days(measures: frozenset[str]) -> frozenset[str]:
@@ -39,7 +54,8 @@ class Joining(Fitting):
         for entities in sets:
             yield from self._of_entities(entities, measures)
         yield from self._of_spans(measures)
-        weekdays = frozenset(name for name in self.entities if name.startswith("w:"))
+        named = self.entities or self._resolved(self.said.named(ENTITY, *self._sentence_ahead))
+        weekdays = frozenset(name for name in named if name.startswith("w:"))
         if len(weekdays) > 1:
             yield from of_weekdays(self.facts, _of_days(measures), weekdays)
         named = self.sentence_measures & self._known_measures
@@ -74,12 +90,11 @@ class Joining(Fitting):
         if not entities:
             return
         levels: dict[tuple[frozenset[str], str, str], list[Fact]] = {}
+        other = _OTHER_PERIOD.search(self.clause_before) is not None
         for fact in self.facts.listed:
-            if (
-                not fact.measures
-                or fact.aspect not in ("level", "share", "average", "change")
-                or fact.period == "before"
-            ):
+            if not fact.measures or fact.aspect not in ("level", "share", "average", "change"):
+                continue
+            if fact.period == "before" and not (other and fact.aspect == "level"):
                 continue
             if measures and not fact.measures & measures:
                 continue
@@ -88,6 +103,7 @@ class Joining(Fitting):
             whole = not fact.entities and fact.aspect not in ("share", "change")
             if fact.entities & entities or (whole and self._speaks_of_the_whole(fact)):
                 aspect = fact.aspect if fact.aspect in ("share", "change") else ""
+                aspect += fact.period if fact.period == "before" else ""
                 levels.setdefault((_of_days(fact.measures), fact.kind, aspect), []).append(fact)
         for found in levels.values():
             distinct = {(fact.entities, fact.aspect, fact.value): fact for fact in found}
@@ -99,17 +115,27 @@ class Joining(Fitting):
         said = self.said
         dates = [
             one
-            for one in said.named(ENTITY, self.sentence_start, self.figure.start)
+            for one in said.named(ENTITY, self._sentence_ahead[0], self.figure.start)
             if any(name.startswith("D:") for name in one.named)
         ]
         for first, last in list(pairwise(dates))[-2:]:
             if _UNTIL.fullmatch(said.text[first.end : last.start]):
+                yield from _length(self.facts, first, last)
                 yield from of_span(self.facts, measures, *(self._resolved([one]) for one in (first, last)))
+
+    @property
+    def _sentence_ahead(self) -> tuple[int, int]:
+        """Where the sentence before this one lies."""
+        return self.said.sentence_start(max(0, self.sentence_start - 2)), self.sentence_start
 
     def _is_named(self, fact: Fact) -> bool:
         """Whether a day is named by its date: 周末 names no single day."""
         days = {name for name in fact.entities if name.startswith("d:")}
-        return not days or bool(days & self.sentence_entities)
+        return (
+            not days
+            or bool(days & self.sentence_entities)
+            or bool(fact.entities & self.facts.single_weekdays & self.sentence_entities)
+        )
 
     def _is_in_a_group(self, fact: Fact) -> bool:
         """Whether a weekday is only named as one of several: 周末 is neither 周六 nor 周日."""

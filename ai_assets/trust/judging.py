@@ -22,7 +22,8 @@ from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
 from ai_assets.trust.joining import Joining
 from ai_assets.trust.loosely import Loosely
 from ai_assets.trust.passage import Passage
-from ai_assets.trust.reckoned import follows
+from ai_assets.trust.reckoned import against, follows
+from ai_assets.trust.topics import ENTITY
 from ai_assets.trust.written import Written
 
 GROUNDED, UNGROUNDED, NO_CLAIM = "grounded", "ungrounded", "no claim"
@@ -32,6 +33,9 @@ _TALLY_BEFORE: Final = re.compile(
     r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
 )
 _WEEKDAY: Final = re.compile(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])")
+_MOST_HELD: Final = 12
+_FEW: Final = 5
+_TALKED: Final = re.compile(r"备注|提到|提过|说过|反映|记录")
 _NOON: Final = 12 * 60
 _ABOUT_TIME: Final = re.compile(r"(?:快|近|约|大概|差不多|将近)\s?$")
 _ABOUT_TIME_AFTER: Final = re.compile(r"\s?(?:左右|多|前后|上下|以后|之后|后|以前|之前|前)")
@@ -69,6 +73,8 @@ class Judge:
             verdict = self._ordinal(figure, near)
         else:
             verdict = GROUNDED if self._supported(figure, near) else UNGROUNDED
+            if verdict is UNGROUNDED and self._is_said_in_passing(figure, near):
+                return NO_CLAIM
             if (
                 verdict is UNGROUNDED
                 and figure.kind == "count"
@@ -135,6 +141,31 @@ class Judge:
         except ValueError:
             return False
         return 0 < (ahead - as_of).days <= _AHEAD_DAYS
+
+    def _named_in_clause(self, near: Loosely) -> list[Fact]:
+        """The levels that the figure's own clause names, by a day, area or measure."""
+        own = near.said.named(ENTITY, near.clause_start, near.figure.start)
+        entities = near.entities if own else NONE
+        named = near.measure_mentions
+        measures = frozenset().union(*(one.named for one in named)) if named else NONE
+        if not entities and not measures:
+            return []
+        return [
+            fact
+            for fact in self.facts.listed
+            if fact.aspect in ("level", "per", "average")
+            and fact.period != "before"
+            and (fact.entities & entities if entities else not fact.entities)
+            and (not measures or fact.measures & measures)
+        ][:_MOST_HELD]
+
+    def _is_said_in_passing(self, figure: Written, near: Loosely) -> bool:
+        """两人同上, 备注两次提到: a few people or times that the data does not count."""
+        if figure.value is None or abs(figure.value) > _FEW or near.measure_mentions:
+            return False
+        return (figure.kind == "people" and not self.facts.by_kind.get("people")) or (
+            figure.kind in ("visits", "people") and _TALKED.search(near.clause) is not None
+        )
 
     def _is_a_time(self, figure: Written, near: Loosely) -> bool:
         """Whether the prompt tells this time of the day: of 快9点, 九点以后 and whole hours about so."""
@@ -224,7 +255,9 @@ class Judge:
         ):
             return True
         told = [one for one in self.told if one.start >= self.said.sentence_start(max(0, near.sentence_start - 2))]
-        return follows(figure, near.clause_before, near.clause_start, told, near.direction, self.facts)
+        if follows(figure, near.clause_before, near.clause_start, told, near.direction, self.facts):
+            return True
+        return bool(told) and against(figure, near.clause_before, told, self._named_in_clause(near))
 
 
 def _same_kind(figure: Written, fact: Fact) -> bool:

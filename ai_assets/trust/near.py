@@ -68,6 +68,9 @@ class Near(Listing):
 
     def _fitting(self, named: frozenset[str]) -> frozenset[str]:
         known = named & self._known_measures
+        if self.figure.kind == "discount":
+            # 打了八六折
+            return known - {"消费时长"}
         if self.figure.kind in ("percent", "points", "ratio", "number", "discount", "date"):
             return known
         return known & indexes(self.facts)[1].get(self.figure.kind, NONE)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 from typing import Final
 
-from ai_assets.trust.facts import Facts
+from ai_assets.trust.facts import Fact, Facts
 from ai_assets.trust.written import Written
 
 _MOST: Final = 7
@@ -46,6 +46,26 @@ def follows(
     else:
         found = _amounts(figure, clause, since, told, direction)
     return any(low <= most and least <= high for least, most in found)
+
+
+def against(figure: Written, clause: str, told: Sequence[Written], held: Sequence[Fact]) -> bool:
+    """Whether it is what a told figure has more or less than a fact that its words name: 比每单均值高161.85元."""
+    if figure.value is None or not _HELD_AGAINST.search(clause):
+        return False
+    low, high = sorted((abs(figure.low), abs(figure.high)))
+    for one in told[-3:]:
+        for fact in held:
+            if not _alike(one.kind, fact.kind) or fact.value <= 0:
+                continue
+            if figure.kind == "percent":
+                least, most = _span((one.low / fact.value - 1) * 100, (one.high / fact.value - 1) * 100)
+            elif _alike(one.kind, figure.kind):
+                least, most = _span(one.low - fact.value, one.high - fact.value)
+            else:
+                continue
+            if low <= most and least <= high:
+                return True
+    return False
 
 
 def _amounts(

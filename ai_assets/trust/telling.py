@@ -64,6 +64,8 @@ _FARTHEST: Final = 30
 _STANDS: Final = re.compile(r"目前|当前|现有|占比|比重")
 
 
+_MEANWHILE: Final = re.compile(r"^(?:[^，。；\d]*[，。；])?(?:而|但)?同期[^，。；\d]*$")
+_OTHER: Final = re.compile(r"上|去年|对比|往年|前[一个年月]")
 _BASE_OF: Final = re.compile(r"(?:较|比|不及|不如|相比|对比|高于|低于|多于|少于)(?:之?前的?)?\s?(?:约|近)?$")
 _GOES_ON: Final = re.compile(r"\s?[、，,和与及/（(]\s?(?:实付|共|合计|消费|到店|收入|花了?)?\s?")
 
@@ -79,6 +81,8 @@ class Telling(Near):
             return "before"
         if (order := self._order_of_periods()) is not None:
             return order
+        if _MEANWHILE.search(text) and not _OTHER.search(self.clause_before):
+            return ""
         if re.match(r"\s?(?:[（(][^）)]{1,10}[）)])?\s?(?:→|->|=>|➜)", self.after):
             return "before"
         if re.search(r"(?:→|->|=>|➜)\s?$", text):

@@ -49,12 +49,13 @@ _BY_WORD: Final[dict[str, frozenset[str]]] = {
 }
 _BY_WORD.update(dict.fromkeys(words.SECTIONS, NONE))
 _AREA_OF: Final = {word: area for area, said in words.AREAS.items() for word in said}
+_BANDS: Final = {"晚间": "晚上", "傍晚": "晚上", "早上": "上午", "夜里": "深夜", "半夜": "深夜"}
 _WEEKDAYS: Final = re.compile(
     r"(?:周|星期|礼拜)(?!(?<=[上全这本每]周)一[共起])([一二三四五六日天末])(?:(?:至|到|-|~)(?:周|星期|礼拜)?([一二三四五六日天])|([日天])(?![期间子用均]))?|工作日|平日"
 )
 _WORDS: Final = re.compile(
     rf"(?P<measure>{_trie(_BY_WORD)})|(?P<area>{_trie(_AREA_OF)})|(?P<halls>大厅(?:三|三个)区|三个大厅|(?<=[ABC]区)三个区)|(?<![A-Za-z])(?P<hall>[ABC])(?=[、和与及,]|三个|两个)|(?P<weekday>{_WEEKDAYS.pattern})"
-    rf"|(?P<rest>其他(?=\s?(?:占|约|仅|为|\d|[（(])))|(?P<last>{words.LAST_ORDER.pattern})|(?P<pair>前者|后者)|(?P<band>凌晨|上午|下午|晚上|晚间|深夜)"
+    rf"|(?P<rest>其他(?=\s?(?:占|约|仅|为|\d|[（(])))|(?P<last>{words.LAST_ORDER.pattern})|(?P<pair>前者|后者)|(?P<late>(?:晚上|夜里)?(?:九|9|21)点(?:以后|之后|后))|(?P<band>凌晨|早上|夜里|半夜|傍晚|上午|下午|晚上|晚间|深夜)"
 )
 
 
@@ -83,6 +84,8 @@ def mentions(text: str, names: dict[str, str] | None = None) -> list[Mention]:
             found.append(Mention(start, end, ENTITY, weekdays_of(said)))
         elif match["last"]:
             found.append(Mention(start, end, ENTITY, frozenset({"last"})))
+        elif match["late"]:
+            found.append(Mention(start, end, ENTITY, frozenset({"b:深夜"})))
         elif match["pair"]:
             found.append(Mention(start, end, PAIRED, frozenset({said})))
         else:
@@ -119,4 +122,4 @@ def _weekday(letter: str) -> int:
 
 
 def _band(said: str) -> frozenset[str]:
-    return frozenset({f"b:{'晚上' if said == '晚间' else said}"})
+    return frozenset({f"b:{_BANDS.get(said, said)}"})

@@ -13,7 +13,8 @@ _ABOUT = re.compile(r"(?:大约|约为|约|大概|差不多|左右|上下|几乎
 _NEAR = re.compile(r"(?:将近|接近|近|临近|逼近|近乎)\s?[¥￥]?$")
 _UNDER = re.compile(r"(?:(?<![畅加尽赶])快|不到|不足|低于|少于|不满|未满|不超过|至多|最多|小于|未到|未达)\s?[了过]?[¥￥]?$")
 _OVER = re.compile(r"(?:超过|超出|超|逾|突破|高于|多于|大于|不低于|不少于|至少|破)\s?[了过]?[¥￥]?$")
-_AFTER_ABOUT = re.compile(r"\s?(?:左右|上下|前后|出头)")
+_AFTER_ABOUT = re.compile(r"\s?(?:左右|上下|前后)")
+_A_LITTLE_MORE = re.compile(r"\s?(?:元|块钱?|单|次|天)?出头")
 _AFTER_OVER = re.compile(r"\s?(?:以上|开外|有余|还多|不止|多(?!\s?[\d约近了出]))")
 _AFTER_UNDER = re.compile(r"\s?(?:以下|以内|之内)")
 
@@ -90,7 +91,9 @@ def ranged(
         low, high = size - max(around, size * 0.12), size + (half if zeros == 0 and step <= 1 else hair)
         if kind == "days" and _NEAR.search(before):
             # 近三个月, 近180天: a span by its name
-            low, high = size * 0.96, size * 1.04
+            low, high = size * (0.94 if raw_size == 7 else 0.96), size * 1.04
+    elif _A_LITTLE_MORE.match(text, end):
+        low, high = size - hair, size + max(size * 0.12, float(step) if step <= 1 else 0.0)
     elif more == "来" or _ABOUT.search(before) or _AFTER_ABOUT.match(text, end):
         slack = max(half, size * 0.025, min(around / 2, size * 0.06))
         low, high = size - slack, size + slack
