@@ -257,7 +257,9 @@ class Judge:
         told = [one for one in self.told if one.start >= self.said.sentence_start(max(0, near.sentence_start - 2))]
         if follows(figure, near.clause_before, near.clause_start, told, near.direction, self.facts):
             return True
-        return bool(told) and against(figure, near.clause_before, told, self._named_in_clause(near))
+        return bool(told) and against(
+            figure, near.clause_before, told, near.direction, self._named_in_clause(near)
+        )
 
 
 def _same_kind(figure: Written, fact: Fact) -> bool:

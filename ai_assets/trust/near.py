@@ -29,6 +29,7 @@ _IS_OF: Final = re.compile(r"(?:[为是到]|相当于|等于)(?:全部|总|其|�
 _WITHIN: Final = re.compile(r"(?:总额|总数|里面|当中)?(?:中|里|内)")
 _WITHIN_DAYS: Final = re.compile(r"(?:内|以内|之内)(?![到来有共消实净没未])")
 _OFFER: Final = re.compile(r"满[\d一二三四五六七八九十百千万两]+[元块]?(?:减|送|返|赠)|[减送返赠][\d一二三四五六七八九十百千万两]+[元块]?的?券?$")
+_TOLD: Final = re.compile(r"称|说|问|提到|反映")
 _NEAR_BY: Final = 8
 _SAME_DAY: Final = re.compile(r"\s?[（(，,是为]?\s?")
 _DATE_AND_SIGN: Final = 16
@@ -49,7 +50,10 @@ class Near(Listing):
             or re.match(r"(?:内|以内|之内|前)(?:回访|联系|完成|跟进)", after)
             or (self.figure.kind == "days" and _WITHIN_DAYS.match(after))
             or (self.figure.kind == "minutes" and after.startswith("内"))
-            or _OFFER.search(self.said.text[max(0, self.figure.start - 2) : self.figure.end + 3])
+            or (
+                _OFFER.search(self.said.text[max(0, self.figure.start - 2) : self.figure.end + 3])
+                and not _TOLD.search(self.clause_before)
+            )
         )
         if word is None:
             return False

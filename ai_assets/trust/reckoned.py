@@ -48,7 +48,9 @@ def follows(
     return any(low <= most and least <= high for least, most in found)
 
 
-def against(figure: Written, clause: str, told: Sequence[Written], held: Sequence[Fact]) -> bool:
+def against(
+    figure: Written, clause: str, told: Sequence[Written], direction: int, held: Sequence[Fact]
+) -> bool:
     """Whether it is what a told figure has more or less than a fact that its words name: 比每单均值高161.85元."""
     if figure.value is None or not _HELD_AGAINST.search(clause):
         return False
@@ -56,6 +58,8 @@ def against(figure: Written, clause: str, told: Sequence[Written], held: Sequenc
     for one in told[-3:]:
         for fact in held:
             if not _alike(one.kind, fact.kind) or fact.value <= 0:
+                continue
+            if (direction > 0 and one.high < fact.value) or (direction < 0 and one.low > fact.value):
                 continue
             if figure.kind == "percent":
                 least, most = _span((one.low / fact.value - 1) * 100, (one.high / fact.value - 1) * 100)
@@ -123,6 +127,9 @@ def _differences(
     for one, other in combinations(told, 2):
         more = one.low > other.high
         if not more and one.high >= other.low:
+            continue
+        if direction and not _HELD_AGAINST.search(clause) and more == (direction > 0):
+            # 由231.43元变为225.42元，少6.01元: the later one is what it came to
             continue
         if direction and other.start >= since and _HELD_AGAINST.search(clause) and more != (direction > 0):
             continue
