@@ -13,9 +13,10 @@ from ai_assets.trust import words
 from ai_assets.trust.derived import SELECTED, is_rate
 from ai_assets.trust.facts import NONE, Fact
 from ai_assets.trust.lookup import indexes
+from ai_assets.trust.topics import ENTITY
 from ai_assets.trust.telling import BEFORE, Telling
 
-_SPAN_BEFORE: Final = re.compile(
+SPAN_BEFORE: Final = re.compile(
     r"(?:近|过去|最近|这|那|头|开头|满|前|之前|此前|再之前的|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|[前上]一?个|经营|一共)\s?$"
 )
 _SPAN_AFTER: Final = re.compile(
@@ -32,7 +33,7 @@ _TOP: Final = re.compile(
 )
 _CHOSEN: Final = re.compile(r"最[好差高低佳弱旺淡]|前[三两二23]|三天|三日|后三|[头末]三")
 _BASE: Final = re.compile(
-    r"占(?:全部|总共|总计|其|全店|了)?\s?$"
+    r"占(?:他|她|全部|总共|总计|其|会员|全店|了|的)*\s?$"
     r"|(?:高于|低于|超过|好于|差于|大于|小于|强于|弱于)(?:全店|整体|总体|平均|均值)[^，。；]{0,4}$"
 )
 """What something is a share of, or held against: the whole."""
@@ -54,8 +55,11 @@ _PER_ONE: Final = re.compile(
     r"日均|天均|平均每[天日次单笔]|平均一天|均摊|平摊|每[次单笔](?!时长|净收入)[^，。；]{0,4}$"
 )
 _GAP_WORDS: Final = re.compile(r"相差|差距|落差|差额|极差|悬殊|之差|差了|倍")
-_WINDOWS: Final = frozenset({30, 60, 90, 180})
+WINDOWS: Final = frozenset({30, 60, 90, 180})
 """Days that the prompts count over: told, they are a window and no claim of their own."""
+_OF_ALL: Final = re.compile(r"半年|180天|近30天|最近30天|近一个月|最近一个月|总共|一共|全店|全部")
+_MAIN: Final = frozenset({"净收入", "实付合计", "实付"})
+"""What a sentence is about that names nothing, whatever the one before was about."""
 _SINCE_THEN: Final = re.compile(r"距|隔|没|未")
 _SINCE: Final = re.compile(r"距|今|前|没|未|隔|以来|不见|过去|空档|已|没见|了")
 
@@ -184,19 +188,19 @@ class Fitting(Telling):
             return fact.aspect == "counted" or (
                 fact.aspect == "text" and (not own or fact.kind == "minutes")
             )
-        if fact.measures & measures:
+        if fact.measures & measures or (own is None and fact.measures & _MAIN):
             return True
         # the sentence before may be about something else than a text's own words
         return (own is None or fact.kind == "minutes") and fact.aspect == "text"
 
     def _is_span(self) -> bool:
         named = self.measure_mentions
-        if self.figure.value in _WINDOWS and not (named and self.figure.start - named[-1].end <= 2):
+        if self.figure.value in WINDOWS and not (named and self.figure.start - named[-1].end <= 2):
             return True
         if self.figure.text in ("半年", "半个月") and not _SINCE_THEN.search(self.before):
             return True
         return bool(
-            _SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after))
+            SPAN_BEFORE.search(self.before) or (not self.measure_mentions and _SPAN_AFTER.match(self.after))
         )
 
     def _entity_fits(self, fact: Fact) -> bool:
@@ -205,6 +209,11 @@ class Fitting(Telling):
         if fact.aspect == "counted":
             return self._count_fits(fact)
         if not about:
+            if _OF_ALL.search(self.clause_before) and not self.said.named(
+                ENTITY, self.clause_start, self.figure.start
+            ):
+                # 周一的老面孔，半年来了40次
+                return True
             if fact.path.endswith(("项合计", "项占比")) and not _TOP.search(self.sentence):
                 return False
             if fact.aspect == "gap" and _TWO.search(self.clause):
@@ -219,7 +228,7 @@ class Fitting(Telling):
                 return bool(fact.measures & self.measures)
             return not self._binding(wanted, fact)
         if fact.aspect == "text":
-            return not wanted or not about or bool(about & wanted) or not self._binding(wanted, fact)
+            return fact.kind == "minutes" or not wanted or not about or bool(about & wanted) or not self._binding(wanted, fact)
         if (
             fact.aspect in ("compared", "total", "average", "share")
             and len(about) > 1

@@ -19,6 +19,7 @@ from typing import Final
 
 from ai_assets.trust import words
 from ai_assets.trust.facts import COMPATIBLE, NONE, Fact, Facts
+from ai_assets.trust.fitting import SPAN_BEFORE, WINDOWS
 from ai_assets.trust.joining import Joining
 from ai_assets.trust.loosely import Loosely
 from ai_assets.trust.passage import Passage
@@ -161,6 +162,9 @@ class Judge:
 
     def _is_said_in_passing(self, figure: Written, near: Loosely) -> bool:
         """两人同上, 备注两次提到: a few people or times that the data does not count."""
+        if figure.kind == "days" and figure.value in WINDOWS and SPAN_BEFORE.search(near.before):
+            # 前30天每次到店实付: the window of another figure
+            return True
         if figure.value is None or abs(figure.value) > _FEW or near.measure_mentions:
             return False
         return (figure.kind == "people" and not self.facts.by_kind.get("people")) or (

@@ -23,6 +23,7 @@ _SHARE: Final = re.compile(r"的(?:近|约|不到|将近|差不多|大概)?$|缩
 _OF_WHOLE: Final = re.compile(
     r"(?:占|贡献|相当于|吃掉)[^，。；]{0,6}?(净收入|费用合计|实付合计|充值金额|增量|减收|降幅|增幅|减少|增加|全部|全店|全月|全周|整体|总)"
 )
+_REST: Final = re.compile(r"其余|其他|剩|另外")
 _PRODUCT: Final = re.compile(r"乘|折算")
 _HELD_AGAINST: Final = re.compile(r"比|较")
 _ADDS: Final = frozenset({"yuan", "number", "orders", "people", "visits", "minutes", "days", "percent", "points", "count"})
@@ -106,6 +107,12 @@ def _shares(
             yield from _percents(*sorted((one, other), key=lambda each: each.low))
         elif direction:
             yield from _changes(one, other, clause, direction)
+    percents = [one for one in told if one.kind == "percent"]
+    if figure.kind == "percent" and _SUM.search(clause):
+        for number in range(2, len(percents) + 1):
+            yield sum(one.low for one in percents[-number:]), sum(one.high for one in percents[-number:])
+    if figure.kind == "percent" and _REST.search(clause) and percents:
+        yield 100 - percents[-1].high, 100 - percents[-1].low
     if figure.kind == "percent" and (of := _OF_WHOLE.search(clause)):
         yield from _of_wholes(told[-2:], of[1], facts)
 
