@@ -18,9 +18,11 @@ from ai_assets.trust.derived_parts import (
     of_assistants,
     of_before,
     of_entries,
+    of_pairs,
     of_recent,
     of_selected,
     of_the_rhythm,
+    per_hour,
     per_order,
 )
 from ai_assets.trust.facts import NONE, Fact, Facts
@@ -73,6 +75,8 @@ def derive(facts: Facts) -> None:
     made += of_the_rhythm(facts)
     made += of_assistants(facts)
     made += per_order(facts)
+    made += per_hour(facts)
+    made += of_pairs(facts)
     made += of_recent(facts)
     made += of_before(facts)
     made += contributions(facts)

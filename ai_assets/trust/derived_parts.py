@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from ai_assets.trust.facts import NONE, Fact, Facts
 
@@ -106,6 +107,42 @@ def of_before(facts: Facts) -> Iterator[Fact]:
     if whole > 0:
         for fact in rows:
             yield fact.like(fact.value * 100 / whole, kind="percent", aspect="share")
+
+
+def per_hour(facts: Facts) -> Iterator[Fact]:
+    """每小时净收入, of either period."""
+    for period in ("now", "before"):
+        told = {
+            name: fact
+            for fact in facts.listed
+            if fact.period == period and fact.aspect == "level" and not fact.entities
+            for name in fact.measures
+        }
+        money, time = told.get("净收入"), told.get("消费时长")
+        if money is not None and time is not None and time.value:
+            value = money.value * 60 / time.value
+            yield money.like(value, measures=frozenset({"净收入", "每小时净收入"}), aspect="per", path="净收入/消费时长")
+
+
+def of_pairs(facts: Facts) -> Iterator[Fact]:
+    """九成增量出自两个区: what two parts together have of the whole's change."""
+    tables: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts.listed:
+        if fact.group in ("费用构成", "区域净收入构成") and fact.aspect == "change" and fact.kind == "yuan":
+            tables[fact.group].append(fact)
+    for rows in tables.values():
+        rows = list({fact.path.rpartition(".")[0]: fact for fact in rows}.values())
+        whole = sum(row.value for row in rows)
+        if not whole:
+            continue
+        for one, other in combinations(rows, 2):
+            yield one.like(
+                (one.value + other.value) * 100 / whole,
+                kind="percent",
+                aspect="contribution",
+                measures=one.measures | other.measures,
+                entities=one.entities | other.entities,
+            )
 
 
 def of_entries(facts: Facts) -> Iterator[Fact]:

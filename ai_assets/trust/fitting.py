@@ -92,8 +92,8 @@ class Fitting(Telling):
         if fact.aspect == "compared" and not self.direction and not _COMPARES.search(self.sentence):
             return False
         if fact.aspect == "contribution":
-            told = self.said.text[max(0, self.sentence_start - 40) : self.figure.start]
-            return bool(_PART.search(self.clause_before) and _A_CHANGE.search(told))
+            told = self.said.text[max(0, self.sentence_start - 40) : self.clause_end]
+            return bool(_PART.search(self.clause) and _A_CHANGE.search(told))
         if self.reached:
             return fact.aspect in ("level", "average", "total", "share") and self._arrived(fact)
         if self.direction:

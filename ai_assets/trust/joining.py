@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from ai_assets.trust import words
+from ai_assets.trust.chinese_numerals import chinese_number
 from ai_assets.trust.combined import MOST_JOINED, of_several, of_span, of_two_measures, of_weekdays
 from ai_assets.trust.facts import Fact, Facts
 from ai_assets.trust.fitting import Fitting
@@ -19,6 +20,10 @@ from ai_assets.trust.topics import ENTITY, Mention
 
 _UNTIL: Final = re.compile(r"\s?(?:至|到|-|~|—|–)\s?")
 
+_HALF_MONTH: Final = 15
+_SOME_DAYS: Final = re.compile(
+    r"(?P<from>[前头后末]|开头|最后)(?P<number>\d{1,2}|[二三四五六七八九十两]{1,3})[天日]|(?P<half>[上下前后]半月)"
+)
 _OTHER_PERIOD: Final = re.compile(r"较|比|上|原|前|由|从")
 _ALL_OF_THEM: Final = re.compile(r"[两二三四]个?(?:区|者|项|处|天|地|块|边)|合计|加起来|一共")
 
@@ -34,6 +39,10 @@ def _length(facts: Facts, first: Mention, last: Mention) -> Iterator[Fact]:
         return
     if begin < end:
         yield Fact(float((end - begin).days + 1), "days", aspect="counted", path=f"{begin}, {end}")
+
+
+def _number(words: str) -> int:
+    return int(words) if words.isdecimal() else int(chinese_number(words) or 0)
 
 
 def _of_days(measures: frozenset[str]) -> frozenset[str]:
@@ -54,6 +63,7 @@ class Joining(Fitting):
         for entities in sets:
             yield from self._of_entities(entities, measures)
         yield from self._of_spans(measures)
+        yield from self._of_first_days(measures)
         named = self.entities or self._resolved(self.said.named(ENTITY, *self._sentence_ahead))
         weekdays = frozenset(name for name in named if name.startswith("w:"))
         if len(weekdays) > 1:
@@ -110,6 +120,22 @@ class Joining(Fitting):
             if 2 <= len(distinct) <= MOST_JOINED:
                 yield from of_several(list(distinct.values()))
 
+    def _of_first_days(self, measures: frozenset[str]) -> Iterator[Fact]:
+        """前15天合计, 下半月: the first or last days of the prompt's day to day figures."""
+        days = sorted(
+            {name for fact in self.facts.listed if fact.group == "每日走势" for name in fact.entities if name[0] == "d"}
+        )
+        said = self.said.text[self._sentence_ahead[0] : self.clause_end]
+        for told in _SOME_DAYS.finditer(said):
+            half = told["half"]
+            number = _HALF_MONTH if half else _number(told["number"])
+            first = half in ("上半月", "前半月") or (told["from"] or "")[:1] in ("前", "头", "开")
+            if half and not first:
+                number = len(days) - _HALF_MONTH
+            if 1 < number < len(days):
+                some = days[:number] if first else days[-number:]
+                yield from of_span(self.facts, _of_days(measures), frozenset(some[:1]), frozenset(some[-1:]))
+
     def _of_spans(self, measures: frozenset[str]) -> Iterator[Fact]:
         """6月8日至14日合计: of the days from one date to another."""
         said = self.said
@@ -121,7 +147,7 @@ class Joining(Fitting):
         for first, last in list(pairwise(dates))[-2:]:
             if _UNTIL.fullmatch(said.text[first.end : last.start]):
                 yield from _length(self.facts, first, last)
-                yield from of_span(self.facts, measures, *(self._resolved([one]) for one in (first, last)))
+                yield from of_span(self.facts, _of_days(measures), *(self._resolved([one]) for one in (first, last)))
 
     @property
     def _sentence_ahead(self) -> tuple[int, int]:

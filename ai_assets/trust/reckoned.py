@@ -45,7 +45,7 @@ def follows(
     if figure.kind in _SHARES or figure.kind == "points":
         found = _shares(figure, clause, since, told, direction, facts)
     else:
-        found = _amounts(figure, clause, since, told, direction)
+        found = _amounts(figure, clause, since, told, direction, facts)
     return any(low <= most and least <= high for least, most in found)
 
 
@@ -74,12 +74,18 @@ def against(
 
 
 def _amounts(
-    figure: Written, clause: str, since: int, told: Sequence[Written], direction: int
+    figure: Written, clause: str, since: int, told: Sequence[Written], direction: int, facts: Facts
 ) -> Iterator[tuple[float, float]]:
     same = [one for one in told if _alike(one.kind, figure.kind)]
     if _SUM.search(clause):
         for number in range(2, len(same) + 1):
             yield sum(one.low for one in same[-number:]), sum(one.high for one in same[-number:])
+    if _REST.search(clause) and figure.kind == "yuan":
+        for whole in _wholes(facts, ""):
+            for number in range(1, len(same) + 1):
+                yield _span(
+                    whole - sum(one.high for one in same[-number:]), whole - sum(one.low for one in same[-number:])
+                )
     if _DIFFERENCE.search(clause):
         yield from _differences(same, clause, since, direction)
     if _PRODUCT.search(clause):
@@ -145,6 +151,14 @@ def _differences(
 
 def _of_wholes(told: Sequence[Written], of: str, facts: Facts) -> Iterator[tuple[float, float]]:
     """占全店增量的51.8%: what was just told is a part of."""
+    for whole in _wholes(facts, of):
+        for one in told:
+            if one.kind == "yuan":
+                yield one.low * 100 / whole, one.high * 100 / whole
+
+
+def _wholes(facts: Facts, of: str) -> Iterator[float]:
+    """The sizes of what the prompt is about, and of its changes; `of`: a measure, or a word for any."""
     for fact in facts.listed:
         if (
             not fact.entities
@@ -154,9 +168,7 @@ def _of_wholes(told: Sequence[Written], of: str, facts: Facts) -> Iterator[tuple
             and fact.value
             and (of in fact.measures or (of not in _WHOLES and fact.measures & _WHOLES))
         ):
-            for one in told:
-                if one.kind == "yuan":
-                    yield one.low * 100 / abs(fact.value), one.high * 100 / abs(fact.value)
+            yield abs(fact.value)
 
 
 def _alike(one: str, other: str) -> bool:
