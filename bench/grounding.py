@@ -1,6 +1,7 @@
 """Grounding: what it catches, what it takes for false though it is true, and how long an answer takes.
 
-On the half of the labelled set that the judge was not tuned on (tests/data/grounding/README.md).
+On the halves of the labelled sets that the judge was not tuned on (tests/data/grounding/README.md): sentences put
+together from templates, and answers that a language model wrote.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bench import figures
 DATA = Path(__file__).parent.parent / "tests" / "data" / "grounding"
 CATCH, FALSE_ALARMS, MS = 95.0, 3.0, 5.0
 HELD_OUT = "held_out"
+TEMPLATES, BY_A_MODEL = "answers.jsonl", "by_a_model.jsonl"
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,15 @@ class Judged:
     ms: float
 
 
-def labelled(half: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """The prompts by id, and the answers of one half."""
+def labelled(half: str, of: str = TEMPLATES) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """The prompts by id, and the answers of one half of a set."""
     prompts = {row["id"]: row["prompt"] for row in _rows("prompts.jsonl")}
-    return prompts, [row for row in _rows("answers.jsonl") if row["half"] == half]
+    return prompts, [row for row in _rows(of) if row["half"] == half]
 
 
-def judged(half: str) -> list[Judged]:
-    """Every answer of a half, each with its prompt read anew."""
-    prompts, rows = labelled(half)
+def judged(half: str, of: str = TEMPLATES) -> list[Judged]:
+    """Every answer of a half of a set, each with its prompt read anew."""
+    prompts, rows = labelled(half, of)
     return [judge(prompts[row["prompt"]], row) for row in rows]
 
 
@@ -81,23 +83,49 @@ def figure_alarm_rate(all_of_them: Iterable[Judged]) -> float:
 
 
 def measure() -> list[figures.Figure]:
-    """The two mistakes on the held-out half, and the time of one answer with a prompt not seen before."""
+    """The two mistakes on both held-out halves, and the time of one answer with a prompt not seen before."""
     found = judged(HELD_OUT)
+    written = judged(HELD_OUT, BY_A_MODEL)
     times: Sequence[float] = [one.ms for one in found]
     name = "grounding"
     return [
-        figures.told(
-            name,
-            "answers (of them with a false figure)",
-            f"{len(found)} ({sum(one.false > 0 for one in found)})",
-        ),
-        figures.at_least(name, "false figures caught", catch_rate(found), CATCH, " %"),
-        figures.at_least(name, "false answers caught", answers_caught(found), CATCH, " %"),
-        figures.at_most(name, "true answers with a false alarm", false_alarm_rate(found), FALSE_ALARMS, " %"),
-        figures.at_most(name, "true figures taken for false", figure_alarm_rate(found), FALSE_ALARMS, " %"),
+        *_mistakes("", found, CATCH, FALSE_ALARMS),
+        *_mistakes("by a model: ", written, None, None),
         figures.at_most(name, "one answer, p50", figures.percentile(times, 0.5), MS, " ms"),
         figures.at_most(name, "one answer, p95", figures.percentile(times, 0.95), MS, " ms"),
+        figures.told(
+            name,
+            f"by a model: one answer of {sum(one.figures for one in written) / len(written):.0f} figures, p95",
+            f"{figures.percentile([one.ms for one in written], 0.95):.1f} ms",
+        ),
     ]
+
+
+def _mistakes(
+    of: str, found: Sequence[Judged], catch: float | None, alarms: float | None
+) -> list[figures.Figure]:
+    name = "grounding"
+    number = f"{len(found)} ({sum(one.false > 0 for one in found)})"
+    rows = [figures.told(name, f"{of}answers (of them with a false figure)", number)]
+    for what, rate in (
+        ("false figures caught", catch_rate(found)),
+        ("false answers caught", answers_caught(found)),
+    ):
+        rows.append(
+            figures.told(name, of + what, f"{rate:.1f} %")
+            if catch is None
+            else figures.at_least(name, of + what, rate, catch, " %")
+        )
+    for what, rate in (
+        ("true answers with a false alarm", false_alarm_rate(found)),
+        ("true figures taken for false", figure_alarm_rate(found)),
+    ):
+        rows.append(
+            figures.told(name, of + what, f"{rate:.1f} %")
+            if alarms is None
+            else figures.at_most(name, of + what, rate, alarms, " %")
+        )
+    return rows
 
 
 def _is(one: grounding.Ungrounded, mark: dict[str, Any]) -> bool:

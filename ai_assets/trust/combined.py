@@ -83,7 +83,9 @@ def of_weekdays(facts: Facts, measures: frozenset[str], weekdays: frozenset[str]
         within = [row for row in rows if row.entities & weekdays]
         if not within:
             continue
-        joined = within[0].like(within[0].value, entities=weekdays, path=f"每日走势: {'、'.join(sorted(weekdays))}")
+        joined = within[0].like(
+            within[0].value, entities=weekdays, path=f"每日走势: {'、'.join(sorted(weekdays))}"
+        )
         total, whole = sum(row.value for row in within), sum(row.value for row in rows)
         yield joined.like(total, aspect="total")
         named = joined.measures | ({"营业日均净收入"} if "净收入" in joined.measures else NONE)

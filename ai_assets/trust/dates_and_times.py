@@ -15,7 +15,9 @@ from ai_assets.trust.written import Written
 _PM = re.compile(r"(?:下午|傍晚|晚上|晚间|夜里|深夜|晚|夜间|午后)\s?$")
 _DAY_BEFORE: Final = re.compile(r"(?<![\d月])(?:[12]?\d|3[01])[日号]?\s?[至到~-]\s?$")
 
-_A_SPAN: Final = re.compile(r"(?:近|过去|最近|连续|为期|共|每|满|这|整|前|后|约|超过|不到|不足|长达|隔|已|第|编号|会员|助教)\s?$")
+_A_SPAN: Final = re.compile(
+    r"(?:近|过去|最近|连续|为期|共|每|满|这|整|前|后|约|超过|不到|不足|长达|隔|已|第|编号|会员|助教)\s?$"
+)
 _A_SPAN_AFTER: Final = re.compile(
     r"\s?(?:内|之内|以内|均|间隔|未|没|台|桌|球|房|厅|包|店|机|助教|会员|技师|员工|位)|[后前](?:回访|联系|跟进|再)"
 )

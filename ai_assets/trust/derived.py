@@ -12,18 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ai_assets.trust.derived_member import of_assistants, of_recent, of_the_rhythm, per_order
 from ai_assets.trust.derived_parts import (
     contributions,
     guests_per_order,
-    of_assistants,
     of_before,
     of_entries,
-    of_pairs,
-    of_recent,
     of_selected,
-    of_the_rhythm,
     per_hour,
-    per_order,
 )
 from ai_assets.trust.facts import NONE, Fact, Facts
 
@@ -70,15 +66,11 @@ def derive(facts: Facts) -> None:
             made += _of_table(rows)
         if rows[0].group in SELECTED:
             made += of_selected(rows, facts)
-    made += guests_per_order(facts)
+    wholes = [fact for fact in facts.listed if fact.aspect == "level" and not fact.entities]
+    for more in (guests_per_order, per_hour, of_the_rhythm, per_order, of_recent, of_before):
+        made += more(wholes)
+    made += of_assistants(facts, wholes)
     made += of_entries(facts)
-    made += of_the_rhythm(facts)
-    made += of_assistants(facts)
-    made += per_order(facts)
-    made += per_hour(facts)
-    made += of_pairs(facts)
-    made += of_recent(facts)
-    made += of_before(facts)
     made += contributions(facts)
     made += _counts(facts)
     facts.listed += [_named_average(fact) for fact in made]

@@ -1,7 +1,7 @@
 """What follows for the entries of a prompt's tables, one by one: per order and guest, and as parts of a whole.
 
-Here: guests an order, a day's money per order, a part's share in a change, the best days' share. Not here: changes,
-totals, averages and counts (`derived`).
+Here: guests an order, a day's money per order, an hour's, a part's share in a change, the best days' share. Not here:
+changes, totals, averages and counts (`derived`), what is a member's alone (`derived_member`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from itertools import combinations
 
 from ai_assets.trust.facts import NONE, Fact, Facts
 
-_HALF_A_YEAR, _MONTH = 180, 30
 
-
-def guests_per_order(facts: Facts) -> Iterator[Fact]:
+def guests_per_order(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """平均每单2.5人, of either period."""
     for period in ("now", "before"):
         told = {
             name: fact
-            for fact in facts.listed
+            for fact in wholes
             if fact.period == period and fact.aspect == "level" and not fact.entities
             for name in fact.measures
         }
@@ -30,78 +28,15 @@ def guests_per_order(facts: Facts) -> Iterator[Fact]:
             yield guests.like(guests.value / orders.value, measures=both, path="客人数/订单数")
 
 
-def of_the_rhythm(facts: Facts) -> Iterator[Fact]:
-    """已隔81天，是平均间隔的5.1倍."""
-    told = {name: fact for fact in facts.listed if fact.aspect == "level" for name in fact.measures}
-    since = told.get("距最近到店天数")
-    for name in ("平均间隔天数", "间隔天数中位数"):
-        usual = told.get(name)
-        if since is not None and usual is not None and usual.value:
-            both = since.measures | usual.measures
-            times = since.value / usual.value
-            yield since.like(times, kind="ratio", measures=both, aspect="compared", path=f"距最近到店天数/{name}")
-            yield since.like(since.value - usual.value, measures=both, aspect="compared")
-
-
-def of_assistants(facts: Facts) -> Iterator[Fact]:
-    """米洛占助教费的七成: one assistant's part in what the member paid, and in the member's orders."""
-    wholes = {
-        name: fact
-        for fact in facts.listed
-        if fact.aspect == "level" and not fact.entities and not fact.period
-        for name in fact.measures
-    }
-    for fact in facts.listed:
-        if fact.aspect == "level" and any(name.startswith("n:") for name in fact.entities):
-            for name in fact.measures & {"助教费", "订单数"}:
-                if name in wholes and wholes[name].value:
-                    yield fact.like(fact.value * 100 / wholes[name].value, kind="percent", aspect="share")
-
-
-def per_order(facts: Facts) -> Iterator[Fact]:
-    """平均每单优惠4.51元: an amount over the orders that it belongs to."""
-    wholes = {
-        name: fact
-        for fact in facts.listed
-        if fact.aspect == "level" and not fact.entities and not fact.period
-        for name in fact.measures
-    }
-    for name, orders in (
-        ("优惠金额", "优惠订单数"),
-        *((name, "订单数") for name in ("优惠金额", "台费", "助教费", "商品")),
-    ):
-        if name in wholes and orders in wholes and wholes[orders].value:
-            value = wholes[name].value / wholes[orders].value
-            yield wholes[name].like(
-                value, measures=frozenset({name, "每单实付", "每次到店实付"}), aspect="per"
-            )
-    if "优惠订单数" in wholes and "订单数" in wholes:
-        rest = wholes["订单数"].value - wholes["优惠订单数"].value
-        yield wholes["优惠订单数"].like(rest, path="订单数 - 优惠订单数")
-
-
-def of_recent(facts: Facts) -> Iterator[Fact]:
-    """近30天占半年的53.3%: the last thirty days of what the half year has."""
-    wholes = {
-        ("实付" if name == "实付合计" else name): fact
-        for fact in facts.listed
-        if fact.aspect == "level" and fact.scope == _HALF_A_YEAR and not fact.entities and not fact.period
-        for name in fact.measures
-    }
-    for fact in facts.listed:
-        if fact.scope == _MONTH and fact.period == "now" and fact.aspect == "level" and not fact.entities:
-            for name in fact.measures & wholes.keys() & {"实付", "订单数", "到店天数"}:
-                if wholes[name].value:
-                    value = fact.value * 100 / wholes[name].value
-                    yield fact.like(value, kind="percent", aspect="share", measures=frozenset({name, "实付合计"}))
-
-
-def of_before(facts: Facts) -> Iterator[Fact]:
+def of_before(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """助教费占比由18.1%降到17.2%: what each part of the costs was of the whole, in the period before."""
     rows = [
         fact
-        for fact in facts.listed
-        if fact.group == "费用构成" and fact.aspect == "level" and fact.period == "before" and fact.kind == "yuan"
+        for fact in wholes
+        if fact.group == "费用构成"
+        and fact.aspect == "level"
+        and fact.period == "before"
+        and fact.kind == "yuan"
     ]
     whole = sum(fact.value for fact in rows)
     if whole > 0:
@@ -109,39 +44,20 @@ def of_before(facts: Facts) -> Iterator[Fact]:
             yield fact.like(fact.value * 100 / whole, kind="percent", aspect="share")
 
 
-def per_hour(facts: Facts) -> Iterator[Fact]:
+def per_hour(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """每小时净收入, of either period."""
     for period in ("now", "before"):
         told = {
             name: fact
-            for fact in facts.listed
+            for fact in wholes
             if fact.period == period and fact.aspect == "level" and not fact.entities
             for name in fact.measures
         }
         money, time = told.get("净收入"), told.get("消费时长")
         if money is not None and time is not None and time.value:
             value = money.value * 60 / time.value
-            yield money.like(value, measures=frozenset({"净收入", "每小时净收入"}), aspect="per", path="净收入/消费时长")
-
-
-def of_pairs(facts: Facts) -> Iterator[Fact]:
-    """九成增量出自两个区: what two parts together have of the whole's change."""
-    tables: dict[str, list[Fact]] = defaultdict(list)
-    for fact in facts.listed:
-        if fact.group in ("费用构成", "区域净收入构成") and fact.aspect == "change" and fact.kind == "yuan":
-            tables[fact.group].append(fact)
-    for rows in tables.values():
-        rows = list({fact.path.rpartition(".")[0]: fact for fact in rows}.values())
-        whole = sum(row.value for row in rows)
-        if not whole:
-            continue
-        for one, other in combinations(rows, 2):
-            yield one.like(
-                (one.value + other.value) * 100 / whole,
-                kind="percent",
-                aspect="contribution",
-                measures=one.measures | other.measures,
-                entities=one.entities | other.entities,
+            yield money.like(
+                value, measures=frozenset({"净收入", "每小时净收入"}), aspect="per", path="净收入/消费时长"
             )
 
 
@@ -173,9 +89,19 @@ def contributions(facts: Facts) -> Iterator[Fact]:
             tables[fact.group].append(fact)
     for rows in tables.values():
         whole = sum(row.value for row in rows)
-        if whole:
-            for row in rows:
-                yield row.like(row.value * 100 / whole, kind="percent", aspect="contribution")
+        if not whole:
+            continue
+        for row in rows:
+            yield row.like(row.value * 100 / whole, kind="percent", aspect="contribution")
+        for one, other in combinations(rows, 2):
+            # 九成增量出自两个区
+            yield one.like(
+                (one.value + other.value) * 100 / whole,
+                kind="percent",
+                aspect="contribution",
+                measures=one.measures | other.measures,
+                entities=one.entities | other.entities,
+            )
 
 
 def of_selected(rows: Sequence[Fact], facts: Facts) -> Iterator[Fact]:

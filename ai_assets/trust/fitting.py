@@ -13,8 +13,8 @@ from ai_assets.trust import words
 from ai_assets.trust.derived import SELECTED, is_rate
 from ai_assets.trust.facts import NONE, Fact
 from ai_assets.trust.lookup import indexes
-from ai_assets.trust.topics import ENTITY
 from ai_assets.trust.telling import BEFORE, Telling
+from ai_assets.trust.topics import ENTITY
 
 SPAN_BEFORE: Final = re.compile(
     r"(?:近|过去|最近|这|那|头|开头|满|前|之前|此前|再之前的|为期|共|统计|天数为|整|连续|窗口|期间|区间|每隔|每|按|[前上]一?个|经营|一共)\s?$"
@@ -185,10 +185,8 @@ class Fitting(Telling):
         if not measures or (_OUT_OF.match(self.after) and not fact.entities and fact.aspect == "level"):
             return True
         if not fact.measures:
-            return fact.aspect == "counted" or (
-                fact.aspect == "text" and (not own or fact.kind == "minutes")
-            )
-        if fact.measures & measures or (own is None and fact.measures & _MAIN):
+            return fact.aspect == "counted" or (fact.aspect == "text" and (not own or fact.kind == "minutes"))
+        if fact.measures & measures or (own is None and fact.kind == "yuan" and fact.measures & _MAIN):
             return True
         # the sentence before may be about something else than a text's own words
         return (own is None or fact.kind == "minutes") and fact.aspect == "text"
@@ -228,7 +226,13 @@ class Fitting(Telling):
                 return bool(fact.measures & self.measures)
             return not self._binding(wanted, fact)
         if fact.aspect == "text":
-            return fact.kind == "minutes" or not wanted or not about or bool(about & wanted) or not self._binding(wanted, fact)
+            return (
+                fact.kind == "minutes"
+                or not wanted
+                or not about
+                or bool(about & wanted)
+                or not self._binding(wanted, fact)
+            )
         if (
             fact.aspect in ("compared", "total", "average", "share")
             and len(about) > 1

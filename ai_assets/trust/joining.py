@@ -6,8 +6,8 @@ Here: which are joined. Not here: how (`combined`).
 from __future__ import annotations
 
 import re
-from datetime import date
 from collections.abc import Iterator
+from datetime import date
 from itertools import pairwise
 from typing import Final
 
@@ -123,7 +123,13 @@ class Joining(Fitting):
     def _of_first_days(self, measures: frozenset[str]) -> Iterator[Fact]:
         """前15天合计, 下半月: the first or last days of the prompt's day to day figures."""
         days = sorted(
-            {name for fact in self.facts.listed if fact.group == "每日走势" for name in fact.entities if name[0] == "d"}
+            {
+                name
+                for fact in self.facts.listed
+                if fact.group == "每日走势"
+                for name in fact.entities
+                if name[0] == "d"
+            }
         )
         said = self.said.text[self._sentence_ahead[0] : self.clause_end]
         for told in _SOME_DAYS.finditer(said):
@@ -147,7 +153,9 @@ class Joining(Fitting):
         for first, last in list(pairwise(dates))[-2:]:
             if _UNTIL.fullmatch(said.text[first.end : last.start]):
                 yield from _length(self.facts, first, last)
-                yield from of_span(self.facts, _of_days(measures), *(self._resolved([one]) for one in (first, last)))
+                yield from of_span(
+                    self.facts, _of_days(measures), *(self._resolved([one]) for one in (first, last))
+                )
 
     @property
     def _sentence_ahead(self) -> tuple[int, int]:

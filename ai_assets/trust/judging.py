@@ -33,7 +33,7 @@ _WEEK: Final = re.compile(r"各周|一周|当周|那周|单周|每周|周度|整
 _TALLY_BEFORE: Final = re.compile(
     r"(?:区域|分区|板块|日子|交易日|营业日|月份)(?:数量?|个数)?[^，。；\d]{0,6}$"
 )
-_WEEKDAY: Final = re.compile(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])")
+_WEEKDAY: Final = re.compile(r"[（(，,\s]{0,2}(?:周|星期|礼拜)([一二三四五六日天])(?![至到])[）)]?")
 _MOST_HELD: Final = 12
 _FEW: Final = 5
 _TALKED: Final = re.compile(r"备注|提到|提过|说过|反映|记录")
@@ -41,6 +41,7 @@ _NOON: Final = 12 * 60
 _ABOUT_TIME: Final = re.compile(r"(?:快|近|约|大概|差不多|将近)\s?$")
 _ABOUT_TIME_AFTER: Final = re.compile(r"\s?(?:左右|多|前后|上下|以后|之后|后|以前|之前|前)")
 _MORNING: Final = re.compile(r"(?:凌晨|早上|上午|清晨|早)\s?$")
+_PLANS: Final = re.compile(rf"{words.ADVICE.pattern}|约|发[一条个送]|推算|抓住|守住|之前|以前|打算|预计")
 _AHEAD_DAYS: Final = 62
 
 
@@ -94,9 +95,7 @@ class Judge:
         known = self.facts.days
         if figure.day in self.facts.text_days or (None, month, day) in self.facts.text_days:
             return GROUNDED
-        if day is None and any(
-            month == one[1] and year in (None, one[0]) for one in self.facts.text_days
-        ):
+        if day is None and any(month == one[1] and year in (None, one[0]) for one in self.facts.text_days):
             return GROUNDED
         fitting = [
             one
@@ -104,7 +103,7 @@ class Judge:
             if year in (None, one.year) and month in (None, one.month) and day in (None, one.day)
         ]
         if not fitting:
-            if self._is_ahead(year, month, day):
+            if _PLANS.search(near.sentence) and self._is_ahead(year, month, day):
                 return NO_CLAIM
             if day is None and any(
                 first.year * 12 + first.month <= at <= last.year * 12 + last.month
@@ -173,8 +172,7 @@ class Judge:
 
     def _is_a_time(self, figure: Written, near: Loosely) -> bool:
         """Whether the prompt tells this time of the day: of 快9点, 九点以后 and whole hours about so."""
-        assert figure.value is not None
-        told = int(figure.value)
+        told = int(figure.value or 0)
         about = bool(_ABOUT_TIME.search(near.before) or _ABOUT_TIME_AFTER.match(near.after))
         slack = 30 if about else 15 if told % 30 == 0 else 0
         times = [told] if told >= _NOON or _MORNING.search(near.before) else [told, told + _NOON]
@@ -258,7 +256,9 @@ class Judge:
             near.fits_loosely(fact) for fact in self.facts.between(figure.kind, low, high)
         ):
             return True
-        told = [one for one in self.told if one.start >= self.said.sentence_start(max(0, near.sentence_start - 2))]
+        told = [
+            one for one in self.told if one.start >= self.said.sentence_start(max(0, near.sentence_start - 2))
+        ]
         if follows(figure, near.clause_before, near.clause_start, told, near.direction, self.facts):
             return True
         return bool(told) and against(

@@ -39,7 +39,9 @@ class Loosely(Joining):
             return False
         digits = re.sub(r"[^\d.]", "", figure.text)
         decimal = "." in digits
-        return len(digits.replace(".", "").strip("0")) >= _DIGITS - decimal and abs(figure.value) > Decimal("0.5")
+        return len(digits.replace(".", "").strip("0")) >= _DIGITS - decimal and abs(figure.value) > Decimal(
+            "0.5"
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -67,13 +69,15 @@ class Loosely(Joining):
 
     def _measure(self, fact: Fact) -> bool:
         _, own = self._measures
-        if own:
+        if own or (own is None and self.figure.kind == "percent"):
             return self._measure_fits(fact)
         told = self.sentence_measures & self._known_measures
         return not told or not fact.measures & _PARTS or bool(fact.measures & told)
 
     def _entity(self, fact: Fact) -> bool:
-        own = self.said.named(ENTITY, self.window_start if self.is_exact else self.clause_start, self.figure.start)
+        own = self.said.named(
+            ENTITY, self.window_start if self.is_exact else self.clause_start, self.figure.start
+        )
         if self.is_exact and not own and not _COUNTED.search(self.clause_before):
             return not fact.entities or bool(fact.entities & (self.all_entities | self.sentence_entities))
         wanted = self._resolved(own[-1:]) if own else self.sentence_entities

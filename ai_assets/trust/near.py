@@ -28,7 +28,9 @@ _WHOLE: Final = re.compile(r"(?:占|占到|占了|占据)(?:全部|总|其|全�
 _IS_OF: Final = re.compile(r"(?:[为是到]|相当于|等于)(?:全部|总|其|全店|整个|所有)?$")
 _WITHIN: Final = re.compile(r"(?:总额|总数|里面|当中)?(?:中|里|内)")
 _WITHIN_DAYS: Final = re.compile(r"(?:内|以内|之内)(?![到来有共消实净没未])")
-_OFFER: Final = re.compile(r"满[\d一二三四五六七八九十百千万两]+[元块]?(?:减|送|返|赠)|[减送返赠][\d一二三四五六七八九十百千万两]+[元块]?的?券?$")
+_OFFER: Final = re.compile(
+    r"满[\d一二三四五六七八九十百千万两]+[元块]?(?:减|送|返|赠)|[减送返赠][\d一二三四五六七八九十百千万两]+[元块]?的?券?$"
+)
 _TOLD: Final = re.compile(r"称|说|问|提到|反映")
 _NEAR_BY: Final = 8
 _SAME_DAY: Final = re.compile(r"\s?[（(，,是为]?\s?")

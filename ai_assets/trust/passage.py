@@ -6,12 +6,12 @@ Here: what stands near a figure. Not here: whether it is true (`judging`).
 from __future__ import annotations
 
 import re
-from datetime import date
-from itertools import islice, pairwise
-from collections.abc import Sequence
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
+from itertools import islice, pairwise
 from typing import Final
 
 from ai_assets.trust.facts import NONE
@@ -179,7 +179,9 @@ def _of_windows(text: str, dates: Sequence[Written], windows: Sequence[tuple[dat
         ):
             named |= {one.start, other.start}
     for one in dates:
-        if _AS_OF.search(text, max(0, one.start - 4), one.start) and any(_is_day(one, last) for _, last in ends):
+        if _AS_OF.search(text, max(0, one.start - 4), one.start) and any(
+            _is_day(one, last) for _, last in ends
+        ):
             named.add(one.start)
     return named
 

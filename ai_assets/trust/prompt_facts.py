@@ -41,7 +41,7 @@ def read_prompt(prompt: str) -> Facts:
     _Reader(facts).read(content)
     if facts.as_of is not None:
         for day in facts.noted:
-            if 0 < (facts.as_of - day).days:
+            if (facts.as_of - day).days > 0:
                 since = float((facts.as_of - day).days)
                 facts.listed.append(Fact(since, "days", aspect="elapsed", path=f"{day}: 至今"))
     return facts

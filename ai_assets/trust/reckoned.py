@@ -1,4 +1,4 @@
-"""A figure that an answer reckons from others that it has just told: 12.1万加3.4万，合计15.5万; 121分钟，比平均87分钟长34分钟.
+"""A figure that an answer reckons from others that it has just told: 121分钟，比平均87分钟长34分钟.
 
 A language model reckons as it writes, over figures that no table joins. Here: sum, difference, ratio, share and change
 of figures of the same sentence that are grounded themselves, where the words say that something is reckoned; and a told
@@ -18,16 +18,24 @@ from ai_assets.trust.written import Written
 _MOST: Final = 7
 """So many figures of a sentence are reckoned with, the nearest."""
 _SUM: Final = re.compile(r"合计|共|加起来|之和|总|相加|加在一起|算下来|合起来|累计")
-_DIFFERENCE: Final = re.compile(r"差|比|较|多|少|高|低|长|短|超|领先|落后|剩|其余|余下|扣|减|降|增|涨|跌|缺口|净|另有|另外")
-_SHARE: Final = re.compile(r"的(?:近|约|不到|将近|差不多|大概)?$|缩水|占|相当于|不到|约合|等于|抵|前者|后者|比例")
+_DIFFERENCE: Final = re.compile(
+    r"差|比|较|多|少|高|低|长|短|超|领先|落后|剩|其余|余下|扣|减|降|增|涨|跌|缺口|净|另有|另外"
+)
+_SHARE: Final = re.compile(
+    r"的(?:近|约|不到|将近|差不多|大概)?$|缩水|占|相当于|不到|约合|等于|抵|前者|后者|比例"
+)
 _OF_WHOLE: Final = re.compile(
     r"(?:占|贡献|相当于|吃掉)[^，。；]{0,6}?(净收入|费用合计|实付合计|充值金额|增量|减收|降幅|增幅|减少|增加|全部|全店|全月|全周|整体|总)"
 )
 _REST: Final = re.compile(r"其余|其他|剩|另外")
 _PRODUCT: Final = re.compile(r"乘|折算")
 _HELD_AGAINST: Final = re.compile(r"比|较")
-_ADDS: Final = frozenset({"yuan", "number", "orders", "people", "visits", "minutes", "days", "percent", "points", "count"})
-_WHOLES: Final = frozenset({"净收入", "费用合计", "实付合计", "订单数", "客人数", "到店天数", "充值金额", "优惠金额"})
+_ADDS: Final = frozenset(
+    {"yuan", "number", "orders", "people", "visits", "minutes", "days", "percent", "points", "count"}
+)
+_WHOLES: Final = frozenset(
+    {"净收入", "费用合计", "实付合计", "订单数", "客人数", "到店天数", "充值金额", "优惠金额"}
+)
 _SHARES: Final = frozenset({"percent", "ratio"})
 
 
@@ -36,7 +44,8 @@ def follows(
 ) -> bool:
     """Whether the figure is reckoned from `told`, the grounded figures before it in its sentence, nearest last.
 
-    `clause`: its own words before it, `since` where they begin; `direction`: 1 where they tell of more, -1 of less, 0 of neither.
+    `clause`: its own words before it, `since` where they begin; `direction`: 1 where they tell
+    of more, -1 of less, 0 of neither.
     """
     if figure.value is None:
         return False
@@ -84,7 +93,8 @@ def _amounts(
         for whole in _wholes(facts, ""):
             for number in range(1, len(same) + 1):
                 yield _span(
-                    whole - sum(one.high for one in same[-number:]), whole - sum(one.low for one in same[-number:])
+                    whole - sum(one.high for one in same[-number:]),
+                    whole - sum(one.low for one in same[-number:]),
                 )
     if _DIFFERENCE.search(clause):
         yield from _differences(same, clause, since, direction)
@@ -100,9 +110,13 @@ def _shares(
     if figure.kind == "points":
         yield from _differences([one for one in told if one.kind == "percent"], clause, since, direction)
         return
-    pairs = [(one, other) for one, other in pairwise(told) if one.kind == other.kind and one.kind != "percent"]
+    pairs = [
+        (one, other) for one, other in pairwise(told) if one.kind == other.kind and one.kind != "percent"
+    ]
     # of two told apart by one of another unit: 6天、18.47元 … 3天、6.84元
-    pairs += [(one, other) for one, other in zip(told, told[2:], strict=False) if one.kind == other.kind == "yuan"]
+    pairs += [
+        (one, other) for one, other in zip(told, told[2:], strict=False) if one.kind == other.kind == "yuan"
+    ]
     for one, other in pairs[-3:]:
         if min(one.low, other.low) <= 0:
             continue

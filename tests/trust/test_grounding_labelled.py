@@ -24,6 +24,11 @@ def held_out() -> list[measured.Judged]:
     return measured.judged(measured.HELD_OUT)
 
 
+@pytest.fixture(scope="module")
+def by_a_model() -> list[measured.Judged]:
+    return measured.judged(measured.HELD_OUT, measured.BY_A_MODEL)
+
+
 def answers() -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DATA / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
 
@@ -36,7 +41,24 @@ def test_false_figures_are_caught_on_the_held_out_half(held_out: list[measured.J
 def test_true_figures_are_seldom_listed_on_the_held_out_half(held_out: list[measured.Judged]) -> None:
     assert measured.figure_alarm_rate(held_out) <= 2.5
     # the hardest reading: answers of several figures of which not one may be listed. Its target of 3 is not met
-    assert measured.false_alarm_rate(held_out) <= 7
+    assert measured.false_alarm_rate(held_out) <= 5
+
+
+def test_answers_that_a_model_wrote_are_judged_as_well_as_the_documents_say(
+    by_a_model: list[measured.Judged],
+) -> None:
+    """No targets, which are far: what was measured, so that it does not get worse unseen."""
+    assert measured.answers_caught(by_a_model) >= 91
+    assert measured.catch_rate(by_a_model) >= 80
+    assert measured.figure_alarm_rate(by_a_model) <= 9
+
+
+def test_the_answers_of_a_model_are_of_every_app_and_share_no_prompt_across_the_halves() -> None:
+    prompts, held_out = measured.labelled(measured.HELD_OUT, measured.BY_A_MODEL)
+    _, tune = measured.labelled("tune", measured.BY_A_MODEL)
+    assert {row["app"] for row in held_out} == {"app2", "app2a", *(f"app{n}" for n in range(3, 9))}
+    assert not {row["prompt"] for row in held_out} & {row["prompt"] for row in tune}
+    assert {row["prompt"] for row in held_out + tune} == prompts.keys()
 
 
 def test_the_measure_can_fail() -> None:
@@ -72,7 +94,7 @@ def test_the_halves_share_no_prompt() -> None:
 
 
 def test_every_false_mark_is_a_place_in_its_answer() -> None:
-    for row in answers():
+    for row in [*answers(), *measured.labelled("tune", measured.BY_A_MODEL)[1]]:
         assert bool(row["false"]) == (row["sort"] == "false")
         for mark in row["false"]:
             value: Any = row["answer"]

@@ -1,4 +1,4 @@
-"""Takes in answers that a language model wrote: `python tests/data/grounding/take_in.py FOLDER/answers.jsonl… `.
+"""Takes in answers that a language model wrote: `python tests/data/grounding/take_in.py FILE…`.
 
 Each line of a file is {"prompt", "sort", "style", "answer"}; in a false answer each false figure stands in ⟦ ⟧. Here:
 taking the brackets out and noting where they stood; checking what can be checked without the judge. Writes
@@ -47,7 +47,9 @@ def main(files: list[str]) -> None:
     numbers: Counter[str] = Counter()
     lines = []
     for row in rows:
-        lines.append(json.dumps({"id": f"{row['prompt']}@{numbers[row['prompt']]}", **row}, ensure_ascii=False))
+        lines.append(
+            json.dumps({"id": f"{row['prompt']}@{numbers[row['prompt']]}", **row}, ensure_ascii=False)
+        )
         numbers[row["prompt"]] += 1
     (HERE / "by_a_model.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(len(rows), Counter((row["half"], row["sort"]) for row in rows))
