@@ -89,8 +89,8 @@ def measure() -> list[figures.Figure]:
     times: Sequence[float] = [one.ms for one in found]
     name = "grounding"
     return [
-        *_mistakes("", found, CATCH, FALSE_ALARMS),
-        *_mistakes("by a model: ", written, None, None),
+        *_mistakes("", found, targets=True),
+        *_mistakes("by a model: ", written, targets=False),
         figures.at_most(name, "one answer, p50", figures.percentile(times, 0.5), MS, " ms"),
         figures.at_most(name, "one answer, p95", figures.percentile(times, 0.95), MS, " ms"),
         figures.told(
@@ -101,29 +101,20 @@ def measure() -> list[figures.Figure]:
     ]
 
 
-def _mistakes(
-    of: str, found: Sequence[Judged], catch: float | None, alarms: float | None
-) -> list[figures.Figure]:
+def _mistakes(of: str, found: Sequence[Judged], *, targets: bool) -> list[figures.Figure]:
     name = "grounding"
     number = f"{len(found)} ({sum(one.false > 0 for one in found)})"
     rows = [figures.told(name, f"{of}answers (of them with a false figure)", number)]
-    for what, rate in (
-        ("false figures caught", catch_rate(found)),
-        ("false answers caught", answers_caught(found)),
+    for what, rate, hold, target in (
+        ("false figures caught", catch_rate, figures.at_least, CATCH),
+        ("false answers caught", answers_caught, figures.at_least, CATCH),
+        ("true answers with a false alarm", false_alarm_rate, figures.at_most, FALSE_ALARMS),
+        ("true figures taken for false", figure_alarm_rate, figures.at_most, FALSE_ALARMS),
     ):
         rows.append(
-            figures.told(name, of + what, f"{rate:.1f} %")
-            if catch is None
-            else figures.at_least(name, of + what, rate, catch, " %")
-        )
-    for what, rate in (
-        ("true answers with a false alarm", false_alarm_rate(found)),
-        ("true figures taken for false", figure_alarm_rate(found)),
-    ):
-        rows.append(
-            figures.told(name, of + what, f"{rate:.1f} %")
-            if alarms is None
-            else figures.at_most(name, of + what, rate, alarms, " %")
+            hold(name, of + what, rate(found), target, " %")
+            if targets
+            else figures.told(name, of + what, f"{rate(found):.1f} %")
         )
     return rows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ai_assets.trust.derived_parts import of_period
 from ai_assets.trust.facts import Fact, Facts
 
 _HALF_A_YEAR, _MONTH = 180, 30
@@ -15,7 +16,7 @@ _HALF_A_YEAR, _MONTH = 180, 30
 
 def of_the_rhythm(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """已隔81天，是平均间隔的5.1倍."""
-    told = {name: fact for fact in wholes if fact.aspect == "level" for name in fact.measures}
+    told = of_period(wholes, "")
     since = told.get("距最近到店天数")
     for name in ("平均间隔天数", "间隔天数中位数"):
         usual = told.get(name)
@@ -30,7 +31,7 @@ def of_the_rhythm(wholes: Sequence[Fact]) -> Iterator[Fact]:
 
 def of_assistants(facts: Facts, wholes: Sequence[Fact]) -> Iterator[Fact]:
     """米洛占助教费的七成: one assistant's part in what the member paid, and in the member's orders."""
-    told = {name: fact for fact in wholes if not fact.period for name in fact.measures}
+    told = of_period(wholes, "")
     for fact in facts.listed:
         if fact.aspect == "level" and any(name.startswith("n:") for name in fact.entities):
             for name in fact.measures & {"助教费", "订单数"}:
@@ -40,7 +41,7 @@ def of_assistants(facts: Facts, wholes: Sequence[Fact]) -> Iterator[Fact]:
 
 def per_order(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """平均每单优惠4.51元: an amount over the orders that it belongs to."""
-    told = {name: fact for fact in wholes if not fact.period for name in fact.measures}
+    told = of_period(wholes, "")
     for name, orders in (
         ("优惠金额", "优惠订单数"),
         *((name, "订单数") for name in ("优惠金额", "台费", "助教费", "商品")),
@@ -58,11 +59,11 @@ def of_recent(wholes: Sequence[Fact]) -> Iterator[Fact]:
     told = {
         ("实付" if name == "实付合计" else name): fact
         for fact in wholes
-        if fact.aspect == "level" and fact.scope == _HALF_A_YEAR and not fact.entities and not fact.period
+        if fact.scope == _HALF_A_YEAR and not fact.period
         for name in fact.measures
     }
     for fact in wholes:
-        if fact.scope == _MONTH and fact.period == "now" and fact.aspect == "level" and not fact.entities:
+        if fact.scope == _MONTH and fact.period == "now":
             for name in fact.measures & told.keys() & {"实付", "订单数", "到店天数"}:
                 if told[name].value:
                     value = fact.value * 100 / told[name].value

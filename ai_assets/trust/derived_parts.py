@@ -13,15 +13,15 @@ from itertools import combinations
 from ai_assets.trust.facts import NONE, Fact, Facts
 
 
+def of_period(wholes: Sequence[Fact], period: str) -> dict[str, Fact]:
+    """By measure the levels of one period, "" for those of neither; `wholes`: a prompt's levels of no single day, area or person."""
+    return {name: fact for fact in wholes if fact.period == period for name in fact.measures}
+
+
 def guests_per_order(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """平均每单2.5人, of either period."""
     for period in ("now", "before"):
-        told = {
-            name: fact
-            for fact in wholes
-            if fact.period == period and fact.aspect == "level" and not fact.entities
-            for name in fact.measures
-        }
+        told = of_period(wholes, period)
         guests, orders = told.get("客人数"), told.get("订单数")
         if guests is not None and orders is not None and orders.value:
             both = guests.measures | orders.measures | {"每单客人数"}
@@ -33,10 +33,7 @@ def of_before(wholes: Sequence[Fact]) -> Iterator[Fact]:
     rows = [
         fact
         for fact in wholes
-        if fact.group == "费用构成"
-        and fact.aspect == "level"
-        and fact.period == "before"
-        and fact.kind == "yuan"
+        if fact.group == "费用构成" and fact.period == "before" and fact.kind == "yuan"
     ]
     whole = sum(fact.value for fact in rows)
     if whole > 0:
@@ -47,12 +44,7 @@ def of_before(wholes: Sequence[Fact]) -> Iterator[Fact]:
 def per_hour(wholes: Sequence[Fact]) -> Iterator[Fact]:
     """每小时净收入, of either period."""
     for period in ("now", "before"):
-        told = {
-            name: fact
-            for fact in wholes
-            if fact.period == period and fact.aspect == "level" and not fact.entities
-            for name in fact.measures
-        }
+        told = of_period(wholes, period)
         money, time = told.get("净收入"), told.get("消费时长")
         if money is not None and time is not None and time.value:
             value = money.value * 60 / time.value

@@ -14,11 +14,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from make_answers import half_of
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-from make_answers import half_of  # noqa: E402
-
 _MARKS = re.compile("[⟦⟧]")
 
 
