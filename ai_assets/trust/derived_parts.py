@@ -14,7 +14,10 @@ from ai_assets.trust.facts import NONE, Fact, Facts
 
 
 def of_period(wholes: Sequence[Fact], period: str) -> dict[str, Fact]:
-    """By measure the levels of one period, "" for those of neither; `wholes`: a prompt's levels of no single day, area or person."""
+    """By measure the levels of one period, "" for those of neither.
+
+    `wholes`: a prompt's levels of no single day, area or person.
+    """
     return {name: fact for fact in wholes if fact.period == period for name in fact.measures}
 
 

@@ -66,5 +66,10 @@ def test_what_is_reckoned_wrongly_is_listed(finance: str, text: str, wrong: str)
     assert wrong in listed(finance, text)
 
 
+def test_nothing_is_reckoned_from_a_figure_that_is_false_itself(finance: str) -> None:
+    text = "KTV区少收33750.61元、贵宾区少收26036.04元，两区合计少收59786.65元。"
+    assert listed(finance, text) == ["26036.04元", "59786.65元"]
+
+
 def test_a_day_ahead_is_no_claim_where_it_is_a_plan(finance: str) -> None:
     assert listed(finance, "建议6月22日前做一次回访。") == []
