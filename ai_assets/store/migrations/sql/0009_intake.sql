@@ -1,0 +1,2 @@
+-- Placeholder while the revision is written.
+select;
