@@ -19,7 +19,7 @@ from dagster import DagsterRunStatus, RunsFilter
 from ai_assets.member_partitions import ASSISTANT_MEMBERS, MEMBERS
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, DagsterRun
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 THINNED_TAG = "ai/thinned"
@@ -202,9 +202,10 @@ def _recent(instance: DagsterInstance, before: datetime) -> set[str]:
         )
 
 
-def _unfinished(instance: DagsterInstance) -> Iterator[Any]:
+def _unfinished(instance: DagsterInstance) -> Iterator[DagsterRun]:
     statuses = [status for status in DagsterRunStatus if status not in ENDED]
-    yield from instance.get_runs(RunsFilter(statuses=statuses))
+    for record in instance.get_run_records(RunsFilter(statuses=statuses)):
+        yield record.dagster_run
 
 
 def _running_keys(instance: DagsterInstance) -> set[str]:

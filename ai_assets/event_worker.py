@@ -104,7 +104,7 @@ def work_inbox(
                 context.instance,
                 run_id=context.run_id,
                 job_name=context.job_name,
-                step_key=context.get_step_execution_context().step.key,
+                step_key=context.op_def.name,
             ) as events,
         ):
             worker = Worker(

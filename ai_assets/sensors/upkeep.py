@@ -63,8 +63,8 @@ def lose_attempt(engine: Engine, job: TriggerJob, attempt: int) -> None:
 def run_of_attempt(instance: DagsterInstance, job_id: int, attempt: int) -> DagsterRun | None:
     """The run that was asked for this attempt of a job, or None."""
     filters = RunsFilter(tags={JOB_TAG: str(job_id), ATTEMPT_TAG: str(attempt)})
-    runs = instance.get_runs(filters, limit=1)
-    return runs[0] if runs else None
+    records = instance.get_run_records(filters, limit=1)
+    return records[0].dagster_run if records else None
 
 
 def run_state(run: DagsterRun | None) -> RunState:
