@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -301,12 +301,47 @@ EMPTY = text(
     """
     delete from biz.ai_leases; delete from biz.ai_breakers; delete from biz.ai_breaker_outcomes;
     delete from biz.ai_rate_places; delete from biz.ai_rate_limits; delete from biz.ai_rate_queue;
-    delete from biz.ai_breaker_changes; delete from biz.ai_budgets;
+    delete from biz.ai_breaker_changes; delete from biz.ai_budgets; delete from biz.ai_clock;
     delete from biz.ai_tokens; delete from biz.ai_idempotency_keys; delete from biz.ai_app_runs;
     delete from biz.ai_workers; delete from biz.ai_cache; delete from biz.ai_alerts; delete from biz.ai_run_logs;
     delete from biz.ai_trigger_jobs; delete from biz.ai_news; delete from biz.sites; delete from dws.etl_batch
     """
 )
+
+
+class Clock:
+    """The database's clock, which a test can set. It stands still once it was set."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._database = Database(engine)
+
+    def now(self) -> datetime:
+        """What the clock shows."""
+        return self._database.value("select biz.ai_now()")
+
+    def stop(self) -> datetime:
+        """Stop the clock; returns the time that it shows from now on."""
+        now = self.now()
+        self.set(now)
+        return now
+
+    def set(self, moment: datetime) -> None:
+        """Set the clock, which then stands still."""
+        self._database.run(
+            f"create or replace function biz.ai_now() returns timestamptz language sql volatile as "
+            f"$$ select '{moment.isoformat()}'::timestamptz $$"
+        )
+
+    def step(self, seconds: float) -> None:
+        """Set the clock forward, or back by a negative number of seconds."""
+        self.set(self.now() + timedelta(seconds=seconds))
+
+    def restore(self) -> None:
+        """Make it the real clock again."""
+        self._database.run(
+            "create or replace function biz.ai_now() returns timestamptz language sql volatile as "
+            "$$ select clock_timestamp() $$"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -349,3 +384,12 @@ def inbox_of(empty_engine: Engine) -> Inbox:
 @pytest.fixture
 def bench(empty_engine: Engine) -> Bench:
     return Bench(empty_engine)
+
+
+@pytest.fixture
+def clock(empty_engine: Engine) -> Iterator[Clock]:
+    """The clock of the test's database, stopped."""
+    made = Clock(empty_engine)
+    made.stop()
+    yield made
+    made.restore()

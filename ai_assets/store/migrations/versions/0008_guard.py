@@ -1,4 +1,4 @@
-"""PLACEHOLDER: say what this revision changes."""
+"""The guard: steps of the clock."""
 
 from importlib.resources import files
 
@@ -7,10 +7,11 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-SCRIPT = "0008_guard.sql"
+SCRIPTS = ("0008_clock.sql",)
 
 
 def upgrade() -> None:
-    """Run the script as it stands: the driver reads no parameters in it."""
-    sql = files("ai_assets.store").joinpath("migrations", "sql", SCRIPT).read_text("utf-8")
-    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
+    """Run the scripts as they stand: the driver reads no parameters in them."""
+    for script in SCRIPTS:
+        sql = files("ai_assets.store").joinpath("migrations", "sql", script).read_text("utf-8")
+        op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

@@ -1,2 +1,0 @@
--- Placeholder while the revision is written.
-select;
