@@ -209,8 +209,12 @@ class Hub:
                 # the loop has ended before this thread
                 self._stop.set()
 
-        for _heard in listen(self._url, stop=self._stop, on_state=state):
-            wake()
+        try:
+            for _heard in listen(self._url, stop=self._stop, on_state=state):
+                wake()
+        finally:
+            # a thread that has ended listens no more, whatever ended it
+            self.listening = False
 
 
 def told(item: News) -> Told:

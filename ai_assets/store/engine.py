@@ -78,13 +78,22 @@ def _leave_ended(connection: Any, record: Any, _proxy: object) -> None:
     """
     if not record.info.get("lay_idle"):
         return
-    told = select.poll()
     try:
-        told.register(connection, select.POLLIN)
+        ended = wait_readable(connection, 0)
     except psycopg2.Error as error:
         raise DisconnectionError from error
-    if told.poll(0):
+    if ended:
         raise DisconnectionError
+
+
+def wait_readable(connection: Any, seconds: float) -> bool:
+    """Wait until this driver connection has something to read, or has ended; False: neither came within `seconds`.
+
+    Works for any file descriptor: `select.select` fails above 1,023. Raises psycopg2.Error for a closed connection.
+    """
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def _postgres_url(url: str) -> URL:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ import psycopg2
 import psycopg2.extensions
 from psycopg2 import sql
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-from ai_assets.store.engine import first_line, make_engine
+from ai_assets.store.engine import first_line, make_engine, wait_readable
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +78,9 @@ def listen(
     """Yield what is told on `channels` until `stop` is set; a lost connection is made again for ever.
 
     Blocks between news, so a server runs it in a thread. `on_state` hears of connections made and lost (default:
-    the log); `pause` waits before another try (default: `stop.wait`). Raises ConfigurationError for a URL that
-    is not Postgres, nothing else. Closing the generator closes the connection.
+    the log); `pause` waits before another try (default: `stop.wait`). Any failure ends the connection and is
+    followed by another try, later each time. Raises ConfigurationError for a URL that is not Postgres, nothing
+    else. Closing the generator closes the connection.
     """
     stop = stop or Event()
     pause = pause or stop.wait
@@ -91,11 +90,15 @@ def listen(
     while not stop.is_set():
         try:
             with _listening(engine, channels) as connection:
+                # before it counts as listening: what cannot be waited for is not heard either
+                wait_readable(connection, 0)
                 tell(Listening(again))
-                again, wait_s = True, FIRST_WAIT_S
+                again = True
                 while not stop.is_set():
                     yield from _heard(connection)
-        except (DBAPIError, psycopg2.Error) as error:
+                    # the connection works, so the next failure is a new one
+                    wait_s = FIRST_WAIT_S
+        except Exception as error:  # noqa: BLE001  # whatever it was, the listener starts again
             tell(Lost(first_line(error), wait_s))
             pause(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
@@ -126,8 +129,8 @@ def _listening(engine: Engine, channels: Sequence[str]) -> Iterator[psycopg2.ext
 
 
 def _heard(connection: psycopg2.extensions.connection) -> Iterator[Heard]:
-    """What came within the next moment."""
-    select.select([connection], [], [], _LOOK_S)
+    """Yield what comes within the next `_LOOK_S` seconds."""
+    wait_readable(connection, _LOOK_S)
     connection.poll()
     while connection.notifies:
         notify = connection.notifies.pop(0)

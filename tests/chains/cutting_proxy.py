@@ -6,7 +6,7 @@ Here: passing bytes on, and cutting. Not here: what follows from it; each test s
 from __future__ import annotations
 
 import contextlib
-import select
+import selectors
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -81,9 +81,11 @@ class CuttingProxy:
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
         seen, losing = 0, None
-        with client, server, contextlib.suppress(OSError):
+        with client, server, selectors.DefaultSelector() as waiting, contextlib.suppress(OSError):
+            for end in (client, server):
+                waiting.register(end, selectors.EVENT_READ)
             while not (self._closed.is_set() or self._down.is_set()):
-                for ready in select.select([client, server], [], [], 0.02)[0]:
+                for ready in (key.fileobj for key, _ in waiting.select(0.02)):
                     data = ready.recv(1 << 20)
                     if not data:
                         return

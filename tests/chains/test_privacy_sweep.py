@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import select
 import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,6 +29,7 @@ from ai_assets.chains.by_hand import Asked, run_by_hand
 from ai_assets.chains.outcome import StepResult
 from ai_assets.chains.runtime import Runtime, runtime_from
 from ai_assets.settings import Settings
+from ai_assets.store.engine import wait_readable
 from ai_assets.warehouse.people import find_member
 
 NAME, NICKNAME = "欧阳青岚", "兰花指"
@@ -246,7 +246,7 @@ class Sweep:
         return found
 
     def news(self) -> list[str]:
-        while select.select([self._news], [], [], 0.5)[0]:
+        while wait_readable(self._news, 0.5):
             self._news.poll()
         return [notify.payload for notify in self._news.notifies]
 

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from ai_assets.gateway import hub, sockets
 from ai_assets.gateway.hub import Ring, Told
 from ai_assets.store import tokens
+from ai_assets.store.listen import Listening
 
 ALERTS = "/ws/ai-alerts/1001"
 
@@ -260,6 +261,24 @@ def test_trouble_with_news_fails_nothing_of_what_they_are_of(gateway):
         connection.execute(text("alter table biz.ai_news rename to elsewhere"))
     gateway.alert("kept all the same")
     assert gateway.value("select message from biz.ai_alerts") == "kept all the same"
+
+
+def test_a_listener_that_ended_is_not_ready(gateway, monkeypatch):
+    def ends(_url, stop, on_state):
+        on_state(Listening(again=False))
+        yield from ()
+
+    hub_of_gateway = gateway.parts.hub
+    while not hub_of_gateway.ready:
+        time.sleep(0.01)
+    monkeypatch.setattr(hub, "listen", ends)
+
+    async def scene() -> None:
+        hub_of_gateway._listen(asyncio.get_running_loop())
+
+    asyncio.run(scene())
+    assert not hub_of_gateway.ready
+    assert gateway.get("/readyz", token=None).status == 503
 
 
 def test_a_ring_forgets_its_oldest_and_says_who_is_further_behind(monkeypatch):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import select
 
 import pytest
 from sqlalchemy import text
 
 from ai_assets.store.alerts import raise_alert
-from ai_assets.store.engine import make_engine
+from ai_assets.store.engine import make_engine, wait_readable
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def heard(db):
         driver = connection.connection.driver_connection
 
         def so_far(expected: int) -> list[tuple[str, dict]]:
-            while len(driver.notifies) < expected and select.select([driver], [], [], 5)[0]:
+            while len(driver.notifies) < expected and wait_readable(driver, 5):
                 driver.poll()
             driver.poll()
             return [(notify.channel, json.loads(notify.payload)) for notify in driver.notifies]

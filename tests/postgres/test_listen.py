@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ai_assets.errors import ConfigurationError
+from ai_assets.store import listen as listen_module
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.listen import (
     ALERTS,
@@ -242,6 +245,56 @@ def test_closing_the_generator_closes_its_connection(db):
             break
         seen.wait(0.05)
     assert db.value(count) == 0
+
+
+@pytest.fixture
+def crowded() -> Iterator[int]:
+    """Every file descriptor up to 1,023 is in use; the number of the next one."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] != resource.RLIM_INFINITY and limits[1] < 2048:
+        pytest.skip("this machine allows no 2,048 open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2048), limits[1]))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while taken[-1] <= 1024:
+            taken.append(os.dup(taken[0]))
+        yield taken[-1]
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_connection_with_a_high_file_descriptor_is_heard_and_made_again(db, crowded, listening):
+    listener = listening(pause=lambda _seconds: None)
+    alert(db.engine, "first")
+    assert listener.next().payload["message"] == "first"
+    assert end_listeners(db) == 1
+    assert isinstance(listener.state(), Lost)
+    assert listener.state() == Listening(again=True)
+    alert(db.engine, "second")
+    assert listener.next().payload["message"] == "second"
+
+
+def test_a_failure_that_is_no_database_error_is_followed_by_later_and_later_tries(db, monkeypatch):
+    stop = threading.Event()
+    waited: list[float] = []
+    states: list[State] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 4:
+            stop.set()
+
+    def fail(_connection: object, _seconds: float) -> bool:
+        raise ValueError("filedescriptor out of range in select()")
+
+    monkeypatch.setattr(listen_module, "wait_readable", fail)
+    url = db.engine.url.render_as_string(hide_password=False)
+    assert list(listen(url, stop=stop, on_state=states.append, pause=pause)) == []
+    assert waited == [0.5, 1, 2, 4]
+    # it never counted as listening
+    assert all(isinstance(state, Lost) for state in states)
 
 
 def test_a_url_that_is_not_postgres_is_an_error_and_no_endless_try():
