@@ -94,7 +94,7 @@ def _about(asked: Asked) -> About:
     payload, subject = asked.payload, asked.subject
     source = payload.get("source", CLUE_SOURCES[0])
     if source not in CLUE_SOURCES:
-        raise InputError(f"payload.source is {source!r}: use one of {', '.join(CLUE_SOURCES)}")
+        raise InputError(f"payload.source is unknown: use one of {', '.join(CLUE_SOURCES)}")
     # an assistant who has no part in it is neither looked for nor read
     of_pair = asked.app_name != RETENTION_CLUE and find_app(asked.app_name).name in PAIR_APPS
     return About(

@@ -21,10 +21,11 @@ MOST_DIGITS = 400
 FIRST_DATE, LAST_DATE = date(1900, 1, 1), date(2999, 12, 31)
 """What a business date may be."""
 
-_TOO_LARGE = "payload is over 256 kB; send references, not contents"
-_TOO_DEEP = f"payload is nested deeper than {DEEPEST}"
-_TOO_LONG_A_NUMBER = f"payload holds a number of more than {MOST_DIGITS} digits"
-_NOT_JSON = "payload cannot be written as JSON"
+# `biz.fire_ai_event` repeats these four as `dropped_for`, and no other text
+TOO_LARGE = "payload is over 256 kB; send references, not contents"
+TOO_DEEP = f"payload is nested deeper than {DEEPEST}"
+TOO_LONG_A_NUMBER = f"payload holds a number of more than {MOST_DIGITS} digits"
+NOT_JSON = "payload cannot be written as JSON"
 # far over 256 kB: nearer, Postgres measures it
 _LARGEST_SENT = 4 * 1024 * 1024
 _TOO_LONG = 10**MOST_DIGITS
@@ -33,15 +34,15 @@ _TOO_LONG = 10**MOST_DIGITS
 def sendable(content: Mapping[str, Any]) -> str:
     """The payload as JSON. One that Postgres or Python could not read becomes a marker with its reason.
 
-    The marker holds `dropped_bytes` (about so many; of a very large one at least so many) and `dropped_for`, which
-    the inbox records as the event's error.
+    The marker has `dropped_bytes` (about the size; of a very large payload a lower bound) and `dropped_for`, the
+    reason, which `biz.fire_ai_event` records as the event's error.
     """
     reason, size = _trouble(content)
     if reason is None:
         try:
             return storable_json(content)
         except (ValueError, TypeError, RecursionError):
-            reason = _NOT_JSON
+            reason = NOT_JSON
     return json.dumps({"dropped_bytes": size, "dropped_for": reason})
 
 
@@ -58,14 +59,14 @@ def readable(written: str) -> dict[str, Any]:
     try:
         content = json.loads(written, parse_int=_whole, parse_float=_decimal)
     except RecursionError:
-        return {"unreadable": _TOO_DEEP}
-    except ValueError as error:
-        return {"unreadable": f"payload is not JSON: {error}"}
+        return {"unreadable": TOO_DEEP}
+    except ValueError:
+        return {"unreadable": "payload is not JSON"}
     if not isinstance(content, dict):
         return {"unreadable": "payload is not a JSON object"}
     # what was sent as no object stands one deeper, in "not_an_object"
     if written.count("{") + written.count("[") > DEEPEST and _depth(content) > DEEPEST + 1:
-        return {"unreadable": _TOO_DEEP}
+        return {"unreadable": TOO_DEEP}
     return content
 
 
@@ -99,7 +100,7 @@ def _trouble(content: object) -> tuple[str | None, int]:
         match value:
             case Mapping() | list() | tuple() | set() | frozenset():
                 if depth > DEEPEST:
-                    reason = reason or _TOO_DEEP
+                    reason = reason or TOO_DEEP
                 size += 2 + 2 * len(value)
                 if isinstance(value, Mapping):
                     size += sum(len(key) + 4 if isinstance(key, str) else 8 for key in value)
@@ -107,12 +108,12 @@ def _trouble(content: object) -> tuple[str | None, int]:
             case str():
                 size += 2 + (len(value) if value.isascii() else len(value.encode("utf-8", "replace")))
             case int() if abs(value) >= _TOO_LONG:
-                reason = reason or _TOO_LONG_A_NUMBER
+                reason = reason or TOO_LONG_A_NUMBER
                 size += _digits(value)
             case _:
                 size += 4
         if size > _LARGEST_SENT:
-            return reason or _TOO_LARGE, size
+            return reason or TOO_LARGE, size
     return reason, size
 
 

@@ -363,11 +363,11 @@ def test_a_subject_that_the_app_cannot_take_is_an_input_error_and_nothing_is_spe
         ("app6_note", {"note_content": None}, "payload.note_content"),
         ("app6_note", {"note_content": {"text": "会员"}}, "payload.note_content"),
         ("app6_note", {"note_content": ["会员"]}, "payload.note_content"),
-        ("app8_consolidation", {"source": "manual"}, "payload.source is 'manual'"),
+        ("app8_consolidation", {"source": "manual"}, "payload.source is unknown"),
         ("app8_consolidation", {"source": ""}, "ai_consumption, ai_note"),
         ("app8_consolidation", {"source": None}, "ai_consumption, ai_note"),
         ("app8_consolidation", {"source": ["ai_note"]}, "ai_consumption, ai_note"),
-        (RETENTION_CLUE, {"source": "manual"}, "payload.source is 'manual'"),
+        (RETENTION_CLUE, {"source": "manual"}, "payload.source is unknown"),
     ],
 )
 def test_a_payload_of_no_use_is_an_input_error_and_nothing_is_spent(

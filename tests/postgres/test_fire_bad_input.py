@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import claims
+from ai_assets.store import claims, payloads
 
 FINISHED = datetime(2026, 8, 19, 4, 30, tzinfo=UTC)
 NOTE = {"note_content": "喜欢靠窗的台", "noted_by_name": "小王", "noted_by_created_at": "2026-08-19T20:00:00"}
@@ -21,30 +21,30 @@ NO_ID = f"not a positive whole number up to {2**63 - 1}"
 @pytest.mark.parametrize(
     ("event", "arguments", "said"),
     [
-        ("teleport", {}, "unknown event type: teleport"),
-        ("", {}, "unknown event type: (none)"),
-        ("x" * 5000, {}, "unknown event type: xxx"),
-        ("line\nbreak\tand\x00NUL", {}, "unknown event type: line break and\ufffdNUL"),
-        ("consumption'; drop table biz.ai_cache; --", {}, "unknown event type: consumption'; drop"),
+        ("teleport", {}, "unknown event type"),
+        ("", {}, "unknown event type"),
+        ("x" * 5000, {}, "unknown event type"),
+        ("line\nbreak\tand\x00NUL", {}, "unknown event type"),
+        ("consumption'; drop table biz.ai_cache; --", {}, "unknown event type"),
         ("consumption", {"site_id": None, "member_id": 5}, "consumption without a site_id"),
         ("dws_completed", {"site_id": None}, "dws_completed without a site_id"),
-        ("dws_completed", {"site_id": 4711}, "site 4711 is not in biz.sites"),
-        ("dws_completed", {"site_id": 10**20}, f"site_id is {NO_ID}: 1{'0' * 20}"),
-        ("consumption", {"site_id": -(10**20), "member_id": 5}, f"{NO_ID}: -1{'0' * 20}"),
-        ("consumption", {"site_id": 10**5000, "member_id": 5}, f"{NO_ID}: a number of about 5001 digits"),
+        ("dws_completed", {"site_id": 4711}, "site_id is not in biz.sites"),
+        ("dws_completed", {"site_id": 10**20}, f"site_id is {NO_ID}"),
+        ("consumption", {"site_id": -(10**20), "member_id": 5}, f"site_id is {NO_ID}"),
+        ("consumption", {"site_id": 10**5000, "member_id": 5}, f"site_id is {NO_ID}"),
         ("consumption", {}, "consumption without a member"),
         ("consumption", {"member_id": 0}, "consumption without a member"),
-        ("consumption", {"member_id": -5}, "member_id is not a positive whole number: -5"),
-        ("consumption", {"member_id": 10**20}, f"member_id is {NO_ID}: 1{'0' * 20}"),
-        ("task_assigned", {"member_id": 2**63, "payload": {"assistant_id": 7}}, f"{NO_ID}: {2**63}"),
-        ("consumption", {"payload": {"member_id": "abc"}}, "payload.member_id is not a positive whole number: abc"),
-        ("consumption", {"payload": {"member_id": [1]}}, "payload.member_id is not a positive whole number: [1]"),
-        ("consumption", {"payload": {"member_id": 2**63}}, f"{NO_ID}: {2**63}"),
-        ("consumption", {"payload": {"member_id": 10**19}}, f"payload.member_id is {NO_ID}: 1{'0' * 19}"),
+        ("consumption", {"member_id": -5}, "member_id is not a positive whole number"),
+        ("consumption", {"member_id": 10**20}, f"member_id is {NO_ID}"),
+        ("task_assigned", {"member_id": 2**63, "payload": {"assistant_id": 7}}, f"member_id is {NO_ID}"),
+        ("consumption", {"payload": {"member_id": "abc"}}, "payload.member_id is not a positive whole number"),
+        ("consumption", {"payload": {"member_id": [1]}}, "payload.member_id is not a positive whole number"),
+        ("consumption", {"payload": {"member_id": 2**63}}, f"payload.member_id is {NO_ID}"),
+        ("consumption", {"payload": {"member_id": 10**19}}, f"payload.member_id is {NO_ID}"),
         (
             "consumption",
             {"member_id": 5, "payload": {"has_assistant": True, "assistant_id": 7.5}},
-            "payload.assistant_id is not a positive whole number: 7.5",
+            "payload.assistant_id is not a positive whole number",
         ),
         ("task_assigned", {"member_id": 5}, "task_assigned without payload.assistant_id"),
         ("task_assigned", {"member_id": 5, "payload": {"assistant_id": -1}}, "payload.assistant_id is not"),
@@ -59,15 +59,15 @@ NO_ID = f"not a positive whole number up to {2**63 - 1}"
             for value in ("soon", "2026-02-30", "2026-08-18T25:00:00", 1755500000, True, ["2026-08-18"],
                           "2026-08-18T10:00:00 Asia/Shanghai", "infinity", "18/08/2026", "10:00")
         ),
-        ("consumption", {"member_id": 5, "payload": {"occurred_at": "2099-01-01"}}, "more than a day ahead: 2099"),
+        ("consumption", {"member_id": 5, "payload": {"occurred_at": "2099-01-01"}}, "is more than a day ahead"),
         ("dws_completed", {"payload": {"occurred_at": "2099-01-01"}}, "payload.occurred_at is more than a day ahead"),
         ("dws_completed", {"payload": {"occurred_at": "x" * 900}}, "payload.occurred_at is not a time"),
         ("dws_completed", {"payload": {"big": "字" * 100_000}}, "payload is over 256 kB"),
         ("consumption", {"member_id": 5, "payload": {"big": "字" * 100_000}}, "payload is over 256 kB"),
         ("note_created", {"member_id": 5, "payload": {"note_content": "x" * 300_000}}, "payload is over 256 kB"),
         ("note_created", {"member_id": 5, "payload": {"note_content": ""}}, "note_created without payload.note"),
-        ("consumption", {"site_id": 4711, "member_id": 5}, "site 4711 is not in biz.sites"),
-        ("note_created", {"site_id": -1, "member_id": 5, "payload": NOTE}, "site -1 is not in biz.sites"),
+        ("consumption", {"site_id": 4711, "member_id": 5}, "site_id is not in biz.sites"),
+        ("note_created", {"site_id": -1, "member_id": 5, "payload": NOTE}, "site_id is not in biz.sites"),
         ("task_assigned", {"member_id": 5, "payload": {"assistant_id": "7; --"}}, "payload.assistant_id is not a pos"),
     ],
 )  # fmt: skip
@@ -173,7 +173,7 @@ def test_a_sender_in_python_may_put_in_times_decimals_and_numbers_that_are_none(
         ),
         (
             "alter table biz.sites alter site_id type text",
-            "the event could not be read: operator does not exist",
+            "the event could not be read: SQLSTATE 42883",
         ),
     ],
 )
@@ -189,9 +189,66 @@ def test_a_missing_table_or_column_of_the_contract_is_recorded_too(inbox_of, tro
     assert job.error_message.startswith(said)
 
 
-def test_a_site_with_an_unknown_zone_is_named(inbox_of):
+def test_a_site_with_an_unknown_zone_is_a_clear_error(inbox_of):
     inbox_of.site(1009, "Mars/Olympus")
     job = inbox_of.fire(
         "consumption", site_id=1009, member_id=5, payload={"occurred_at": "2026-08-18T10:00:00"}
     )
-    assert job.error_message == "site 1009 has an unknown time zone in biz.sites: Mars/Olympus"
+    assert job.error_message == "biz.sites.timezone of this site is not a known time zone"
+
+
+PRIVATE = "13800138000"
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments"),
+    [
+        (f"consumption {PRIVATE}", {"member_id": 5}),
+        (PRIVATE, {"connector_type": PRIVATE}),
+        ("consumption", {"site_id": int(PRIVATE), "member_id": 5}),
+        ("consumption", {"site_id": int(PRIVATE + "0" * 20), "member_id": 5}),
+        ("dws_completed", {"site_id": int(PRIVATE)}),
+        ("consumption", {"member_id": -int(PRIVATE)}),
+        ("consumption", {"member_id": int(PRIVATE + "0" * 20)}),
+        ("consumption", {"payload": {"member_id": f"{PRIVATE} 张三"}}),
+        ("consumption", {"payload": {"member_id": int(PRIVATE + "0" * 20)}}),
+        ("consumption", {"member_id": 5, "payload": {"assistant_id": f"+{PRIVATE}"}}),
+        ("task_assigned", {"member_id": 5, "payload": {"assistant_id": [PRIVATE]}}),
+        ("consumption", {"member_id": 5, "payload": {"occurred_at": PRIVATE}}),
+        ("consumption", {"member_id": 5, "payload": {"occurred_at": f"2026-02-30 {PRIVATE}"}}),
+        ("consumption", {"member_id": 5, "payload": {"occurred_at": "2999-12-31T13:00:13.8001380"}}),
+        ("consumption", {"member_id": 5, "payload": {"occurred_at": "0001-01-01T13:00:13.8001380"}}),
+        ("dws_completed", {"payload": {"batch_id": PRIVATE, "occurred_at": "1800-01-01"}}),
+        ("consumption", {"member_id": 5, "payload": {"dropped_bytes": 1, "dropped_for": f"{PRIVATE}"}}),
+        ("consumption", {"member_id": 5, "payload": {"dropped_bytes": 1, "dropped_for": [PRIVATE]}}),
+        ("consumption", {"member_id": 5, "payload": {PRIVATE: "x" * 300_000}}),
+        ("consumption", {"member_id": 5, "payload": {PRIVATE: 10**500}}),
+    ],
+)  # fmt: skip
+def test_an_error_never_quotes_what_was_sent(inbox_of, event, arguments):
+    job = inbox_of.fire(event, **arguments)
+    assert job.status == "failed"
+    assert "138" not in job.error_message
+    assert "张三" not in job.error_message
+
+
+def test_an_error_of_postgres_itself_is_recorded_by_its_code_and_not_by_its_text(inbox_of):
+    with inbox_of.engine.connect() as connection:
+        connection.execute(text("alter table dws.etl_batch alter finished_at type text"))
+        connection.execute(
+            text("insert into dws.etl_batch values (7, 1001, '2026-08-18', 'success', :finished)"),
+            {"finished": PRIVATE},
+        )
+        job = inbox_of.sql_fire(connection, "'dws_completed', 1001")
+        connection.rollback()
+    assert (job.status, job.error_message) == ("failed", "the event could not be read: SQLSTATE 22008")
+
+
+def test_a_dropped_payload_keeps_the_senders_reason_only_where_it_is_one_of_the_known_ones(inbox_of):
+    for reason in (payloads.TOO_LARGE, payloads.TOO_DEEP, payloads.TOO_LONG_A_NUMBER, payloads.NOT_JSON):
+        marker = {"dropped_bytes": 5, "dropped_for": reason}
+        assert inbox_of.fire("consumption", member_id=5, payload=marker).error_message == reason
+    marker = {"dropped_bytes": 5, "dropped_for": "another reason"}
+    job = inbox_of.fire("consumption", member_id=5, payload=marker)
+    assert (job.status, job.error_message) == ("failed", "payload was dropped by its sender")
+    assert job.payload == {"dropped_bytes": 5}

@@ -96,7 +96,7 @@ def test_what_only_looks_deep_or_long_is_taken_in_as_it_is(inbox_of, payload):
 def test_a_business_date_before_1900_is_refused_and_the_row_has_none(inbox_of, moment):
     job = inbox_of.fire("consumption", member_id=5, payload={"occurred_at": moment})
     assert job.status == "failed"
-    assert job.error_message == f"payload.occurred_at is outside 1900-01-01 to 2999-12-31: {moment}"
+    assert job.error_message == "payload.occurred_at is outside 1900-01-01 to 2999-12-31"
     assert inbox_of.value("select business_date from biz.ai_trigger_jobs") is None
 
 
@@ -109,7 +109,7 @@ def test_a_batch_that_finished_at_no_time_is_refused(inbox_of, finished):
     )
     job = inbox_of.fire("dws_completed")
     assert job.status == "failed"
-    assert job.error_message.startswith("batch 7 says it finished outside 1900-01-01 to 2999-12-31: ")
+    assert "outside 1900-01-01 to 2999-12-31" in job.error_message
     assert (job.business_date, job.payload["batch_id"]) == (None, "7")
 
 

@@ -142,7 +142,7 @@ def test_an_event_refused_for_a_site_that_was_missing_runs_once_the_site_is_ther
     inbox_of.run("update biz.ai_trigger_jobs set created_at = created_at - interval '3 days'")
     still = replay(inbox_of, refused.id)
     assert still.outcome is Replayed.FAILED
-    assert "1003 is not in biz.sites" in inbox_of.job(still.replay).error_message
+    assert "site_id is not in biz.sites" in inbox_of.job(still.replay).error_message
     inbox_of.site(1003)
     made = replay(inbox_of, still.replay)
     new = inbox_of.job(made.replay)

@@ -350,7 +350,7 @@ def test_a_site_with_a_time_zone_that_is_none_stops_nothing_and_the_inbox_says_s
     told = json.loads(done.stdout)
     assert told["taken_in"] > 0
     (message,) = told["errors"]
-    assert "site 1002 has an unknown time zone" in message
+    assert "biz.sites.timezone of this site is not a known time zone" in message
     assert done.return_value == 1
 
 

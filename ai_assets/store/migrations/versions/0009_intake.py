@@ -1,4 +1,4 @@
-"""PLACEHOLDER: say what this revision changes."""
+"""Event intake: errors quote no input, a batch dated in the future is not used, a site has a bounded backlog."""
 
 from importlib.resources import files
 
