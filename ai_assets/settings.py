@@ -133,7 +133,9 @@ class Settings(AppIds):
         description="Calls side by side in one run, chains in one worker",
     )
     timezone: str = Field(
-        "Asia/Shanghai", validation_alias="AI_TIMEZONE", description="IANA zone in which budget days turn"
+        "Asia/Shanghai",
+        validation_alias="AI_TIMEZONE",
+        description="IANA zone in which budget days turn, schedules start and assets become overdue",
     )
 
     rate_per_minute: int = Field(

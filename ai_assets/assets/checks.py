@@ -24,6 +24,7 @@ from dagster import (
 
 from ai_assets.assets.answer_text import plain
 from ai_assets.assets.checks_text import checks_metadata, first_ungrounded
+from ai_assets.assets.metadata import id_text
 
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
@@ -86,8 +87,7 @@ def evaluations(
             return []
         metadata: dict[str, MetadataValue[Any]] = {
             "reason": MetadataValue.text(result.reason or ""),
-            # as text: of a number Dagster draws a plot
-            "run log": MetadataValue.text(str(result.run_log_id or "none")),
+            "run log": id_text(result.run_log_id),
         }
         return [
             _evaluation(

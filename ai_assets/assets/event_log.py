@@ -16,8 +16,9 @@ from dagster import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.utils import create_pg_engine
 from dagster_shared.serdes import serialize_value
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql import insert
 
 STATEMENT_TIMEOUT_MS = 30_000
@@ -31,13 +32,18 @@ POOL_RECYCLE_S = 1800
 
 
 class PooledEventLog(PostgresEventLogStorage):
-    """The event log of an instance whose tables stand. For one thread; `close` it."""
+    """The event log of an instance whose tables exist. For one thread; `close` it.
 
-    def __init__(self, postgres_url: str) -> None:
-        super().__init__(postgres_url, should_autocreate_tables=False)
-        options = make_url(postgres_url).query.get("options", "")
-        self._engine = create_engine(
-            postgres_url,
+    It connects as `storage` does, also where that takes a new access token for each connection.
+    """
+
+    def __init__(self, storage: PostgresEventLogStorage) -> None:
+        url, token_provider = storage.postgres_url, storage._token_provider  # no public way
+        super().__init__(url, should_autocreate_tables=False, token_provider=token_provider)
+        options = make_url(url).query.get("options", "")
+        self._engine = create_pg_engine(
+            url,
+            token_provider,
             isolation_level="AUTOCOMMIT",
             # two: within its own transaction Dagster asks by another connection
             pool_size=2,
@@ -114,4 +120,4 @@ def pooled(storage: object) -> PooledEventLog | None:
     """A pooled log beside this storage of an instance, or None where the storage is not Postgres."""
     if not isinstance(storage, PostgresEventLogStorage):
         return None
-    return PooledEventLog(storage.postgres_url)
+    return PooledEventLog(storage)

@@ -13,7 +13,9 @@ from datetime import timedelta
 
 from dagster import FreshnessPolicy
 
-ZONE = "Asia/Shanghai"
+from ai_assets.settings import load_settings
+
+ZONE = load_settings().timezone
 
 BATCH_EVERY_NIGHT = FreshnessPolicy.cron("0 10 * * *", timedelta(hours=10), ZONE)
 """`dws/finance`: a batch since midnight, by the time of the daily prewarm."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetCheckEvaluation, AssetKey, AssetMaterialization, MetadataValue
 
 from ai_assets.assets.checks import CheckLimits, evaluations
-from ai_assets.assets.metadata import materialization
+from ai_assets.assets.metadata import id_text, materialization
 from ai_assets.errors import InputError
 from ai_assets.member_partitions import member_key, pair_key
 
@@ -65,12 +65,12 @@ def _retention_clues(partition: str, result: StepResult, trigger_job_id: int | N
         "retention clues set": MetadataValue.int(count or 0),
         "changed": MetadataValue.bool(count is not None),
         "target": MetadataValue.text(result.target_id),
-        "cache": MetadataValue.int(result.cache_id or 0),
+        "cache": id_text(result.cache_id),
     }
     if result.run_log_id is not None:
-        values["run log"] = MetadataValue.int(result.run_log_id)
+        values["run log"] = id_text(result.run_log_id)
     if trigger_job_id is not None:
-        values["trigger job"] = MetadataValue.int(trigger_job_id)
+        values["trigger job"] = id_text(trigger_job_id)
     return AssetMaterialization(
         RETENTION_CLUE,
         partition=partition,

@@ -46,8 +46,8 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         "app": MetadataValue.text(result.app),
         "app version": MetadataValue.text(str((references.get("app") or {}).get("version") or "")),
         "target": MetadataValue.text(result.target_id),
-        "run log": MetadataValue.int(result.run_log_id or 0),
-        "cache": MetadataValue.int(result.cache_id or 0),
+        "run log": id_text(result.run_log_id),
+        "cache": id_text(result.cache_id),
         "trace": MetadataValue.text(f"ai-assets explain {result.cache_id}" if result.cache_id else "none"),
         "as-of date": MetadataValue.text(str(references.get("as_of") or "")),
         "DWS batch": MetadataValue.text(str((references.get("batch") or {}).get("batch_id") or "none")),
@@ -64,8 +64,13 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         values["made at"] = MetadataValue.timestamp(result.made_at)
     values |= checks_metadata((result.result.get("_references") or {}).get("checks"))
     if trigger_job_id is not None:
-        values["trigger job"] = MetadataValue.int(trigger_job_id)
+        values["trigger job"] = id_text(trigger_job_id)
     return values
+
+
+def id_text(row_id: int | None) -> MetadataValue[Any]:
+    """An id as text, for Dagster plots every number over time."""
+    return MetadataValue.text("none" if row_id is None else str(row_id))
 
 
 def data_version(result: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
 
 from ai_assets.apps.base import Upstream
 from ai_assets.assets.freshness import BATCH_EVERY_NIGHT
+from ai_assets.assets.metadata import id_text
 
 if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Batch
@@ -57,7 +58,7 @@ SOURCES = (
 def batch_materialization(batch: Batch) -> AssetMaterialization:
     """What the sensor reports when a site's ETL batch has finished."""
     metadata: dict[str, MetadataValue[Any]] = {
-        "site": MetadataValue.int(batch.site_id),
+        "site": id_text(batch.site_id),
         "batch": MetadataValue.text(batch.batch_id),
         "business date": MetadataValue.text(batch.biz_date.isoformat()),
     }

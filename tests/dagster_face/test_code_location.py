@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 LOOK = """
 import json, sys
@@ -48,17 +49,33 @@ HEAVY = {
 }
 
 
-def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_names():
+def look(**settings: str) -> dict[str, Any]:
     bare = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AI_", "DASHSCOPE_", "DAGSTER_"))
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LOOK], env=bare, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", LOOK],
+        env=bare | settings,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_schedules_and_deadlines_are_in_the_time_zone_that_is_set() -> None:
+    seen = look(AI_TIMEZONE="Europe/Vienna")
+    assert {zone for _, zone in seen["schedules"].values()} == {"Europe/Vienna"}
+    with_deadline = [policy for policy in seen["freshness"].values() if policy[0] is not None]
+    assert len(with_deadline) == 2
+    assert {zone for _, zone, *_ in with_deadline} == {"Europe/Vienna"}
+
+
+def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_names():
+    seen = look()
     assert HEAVY & set(seen["loaded"]) == set()
     assert seen["assets"] == [
         "app2_finance",

@@ -47,7 +47,7 @@ def test_a_sites_range_is_72_cells_with_all_that_an_operator_wants_to_see(run_si
     assert metadata["as-of date"] == "2026-06-30"
     assert metadata["DWS batch"].startswith("1001")
     assert metadata["app"] == "app2a_finance_area"
-    assert metadata["run log"] > 0
+    assert int(metadata["run log"]) > 0
     assert metadata["trace"] == f"ai-assets explain {metadata['cache']}"
     assert metadata["figures"] > 0
     assert metadata["share of figures grounded"] == 1.0

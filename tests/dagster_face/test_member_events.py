@@ -54,9 +54,9 @@ def test_app8_makes_the_retention_clues_too_and_they_say_how_many_and_of_which_a
         "retention clues set": 3,
         "changed": True,
         "target": "555",
-        "cache": 9,
-        "run log": 8,
-        "trigger job": 12,
+        "cache": "9",
+        "run log": "8",
+        "trigger job": "12",
     }
 
 

@@ -9,6 +9,7 @@ import asyncio
 import threading
 import tracemalloc
 
+import psycopg2
 import pytest
 from dagster import (
     AssetCheckEvaluation,
@@ -25,7 +26,10 @@ from dagster import (
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.partition_status_cache import get_partition_subsets
+from dagster_postgres.auth import PgTokenProvider
+from dagster_postgres.event_log import PostgresEventLogStorage
 
+from ai_assets.assets import event_log
 from ai_assets.assets.run_events import RunEvents
 from ai_assets.member_partitions import assistant_members_def, members_def
 
@@ -409,3 +413,39 @@ def test_memory_stays_flat_however_many_events_there_are(start, monkeypatch, pos
     assert (count, events.lost) == (30_000, 0)
     # a queue that happens to be full is a megabyte; what is kept of 25,000 events would be many
     assert late < early + 3_000_000
+
+
+class CountedTokens(PgTokenProvider):
+    """An access token that is fetched anew each time it is asked for."""
+
+    fetched = 0
+
+    def _fetch_token(self) -> tuple[str, float]:
+        self.fetched += 1
+        return f"token-{self.fetched}", 0.0
+
+
+def test_where_dagsters_storage_takes_access_tokens_the_pooled_log_takes_them_too(
+    postgres: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    passwords = []
+
+    def connect(*args: object, **how: object):
+        passwords.append(how.get("password"))
+        return psycopg2_connect(*args, **how)
+
+    psycopg2_connect = psycopg2.connect
+    monkeypatch.setattr(psycopg2, "connect", connect)
+    tokens = CountedTokens()
+    storage = PostgresEventLogStorage(
+        postgres.event_log_storage.postgres_url, should_autocreate_tables=False, token_provider=tokens
+    )
+    log = event_log.pooled(storage)
+    try:
+        log.add_dynamic_partitions("members", ["1001:5"])
+    finally:
+        log.close()
+        storage.dispose()
+    assert tokens.fetched > 0
+    assert passwords == [f"token-{number + 1}" for number in range(tokens.fetched)]
+    assert postgres.get_dynamic_partitions("members") == ["1001:5"]

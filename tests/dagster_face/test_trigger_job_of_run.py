@@ -51,7 +51,7 @@ def test_a_run_with_all_results_completes_its_job(run_job, job, simulator: Simul
     assert len(ended.step_results) == 72
     assert {step["outcome"] for step in ended.step_results} == {"success"}
     (shown, *_) = result.get_asset_materialization_events()
-    assert shown.materialization.metadata["trigger job"].value == ended.id
+    assert shown.materialization.metadata["trigger job"].value == str(ended.id)
 
 
 def test_some_results_are_partial_and_none_is_failed(run_job, job, simulator: Simulator):
