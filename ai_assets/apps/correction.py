@@ -17,6 +17,7 @@ _KINDS = {
     "not_json": "不是一个可以读取的 JSON 对象",
     "repaired": "不是正确的 JSON：有缺失或多余的符号",
     "too_long_answer": "太长",
+    "truncated": "没有写完就到了长度上限，请写得更短",
     "missing": "缺少这一项",
     "string_too_short": "不能为空",
     "too_short": "太少，至少要有一项",

@@ -25,6 +25,7 @@ from dagster import (
 from ai_assets.assets.answer_text import plain
 from ai_assets.assets.checks_text import checks_metadata, first_ungrounded
 from ai_assets.assets.metadata import id_text
+from ai_assets.dashscope.reading import UNREADABLE_REASONS
 
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "reply_matches_schema"
 GROUNDED = "numbers_are_grounded"
-UNREADABLE = frozenset({"not_json", "schema", "repaired"})
-"""Reasons of a failed step that are the answer's own."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def evaluations(
 ) -> list[AssetCheckEvaluation]:
     """What a step's result says of the checks of its partition; nothing where it says nothing of them."""
     if not result.outcome.has_result:
-        if result.reason not in UNREADABLE:
+        if result.reason not in UNREADABLE_REASONS:
             return []
         metadata: dict[str, MetadataValue[Any]] = {
             "reason": MetadataValue.text(result.reason or ""),

@@ -23,7 +23,13 @@ from ai_assets.chains.checking import AskedAgain, checks_of
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.settling import Written, write_ending
 from ai_assets.dashscope.errors import CallTimeoutError, DashScopeError
-from ai_assets.dashscope.reading import Reading, RepairedAnswerError, UnreadableAnswerError, read_answer
+from ai_assets.dashscope.reading import (
+    Reading,
+    RepairedAnswerError,
+    TruncatedAnswerError,
+    UnreadableAnswerError,
+    read_answer,
+)
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.guard.ending import Answer, Ending
 from ai_assets.privacy.logs import log_defect
@@ -101,6 +107,10 @@ class AdmittedCall:
     def _read(self, reply: Reply) -> Reading:
         """The answer as it may be kept."""
         app = self._request.app
+        if reply.truncated:
+            raise TruncatedAnswerError(
+                f"{app.name} stopped at its model's length limit: raise the limit in the console or shorten the task"
+            )
         reading = read_answer(reply.text, app.answer)
         if reading.how == "repaired" and app.entry.alias not in self._runtime.repaired_accepted:
             raise RepairedAnswerError(

@@ -176,6 +176,6 @@ def _reply(answer: Answer, seconds: float, attempts: int, unsettled: int) -> Rep
         latency_ms=max(round(seconds * 1000), 0),
         attempts=attempts,
         finish_reason=answer.finish_reason,
-        partial=answer.finish_reason == "length",
+        truncated=answer.finish_reason.lower() == "length",
         unsettled_attempts=unsettled,
     )

@@ -19,7 +19,7 @@ import pydantic
 
 from ai_assets.dashscope.clean import Cleaner
 from ai_assets.dashscope.failure import one_line
-from ai_assets.dashscope.repair import NotMendedError, repair
+from ai_assets.dashscope.repair import UnrepairableJsonError, repair
 from ai_assets.dashscope.spans import DEEPEST, MOST_SPANS, Span, nests_deeper, object_spans
 from ai_assets.errors import PermanentError
 
@@ -58,10 +58,22 @@ class SchemaMismatchError(UnreadableAnswerError):
     reason = "schema"
 
 
+class TruncatedAnswerError(UnreadableAnswerError):
+    """The app stopped at its model's length limit before the answer was complete (`finish_reason` "length")."""
+
+    reason = "truncated"
+
+
 class RepairedAnswerError(UnreadableAnswerError):
     """The answer could only be read mended, and of this app that is not good enough (AI_REPAIRED_ANSWERS)."""
 
     reason = "repaired"
+
+
+UNREADABLE_REASONS = frozenset(
+    error.reason for error in (NotJsonError, SchemaMismatchError, TruncatedAnswerError, RepairedAnswerError)
+)
+"""Reasons of a failed step that are the answer's own."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +128,11 @@ def _read_spans(body: str, spans: list[Span], schema: type[pydantic.BaseModel]) 
         problem = problem or fitted
     for span in broken[:_MOST_REPAIRS]:
         try:
-            value, notes = repair(body[span.start : span.end])
-        except NotMendedError as exc:
+            value, notes = repair(body[span.start : span.end], span)
+        except UnrepairableJsonError as exc:
             problem = problem or NotJsonError(f"the answer is not JSON: {exc}")
             continue
-        cut = () if span.closed else ("the answer has no proper end",)
-        fitted = _try(value, schema, "repaired", notes + cut)
+        fitted = _try(value, schema, "repaired", notes)
         if isinstance(fitted, Reading):
             return fitted
         problem = problem or fitted

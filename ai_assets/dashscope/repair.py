@@ -1,11 +1,11 @@
-"""Mending JSON that is almost right, and refusing what the mending made up.
+"""Repair JSON that is almost right, and refuse a repair that would invent or complete anything.
 
-`json-repair` mends most of what models get wrong. It also fills gaps: a value cut off becomes an empty
-string, an array cut off an empty array. What was not written must not reach a venue, so everything in the
-result is looked for in the text. And it is quadratic on some texts (33 s for 32 kB of `{'}'`), so its reading
-of the text is counted and cut short.
+Two repairs. An object without its last brackets gets them, and nothing else may be wrong with it. An object that
+closes, but is not JSON, goes through json-repair in strict mode. json-repair still closes unclosed strings and fills
+gaps, so each value of the result must stand in the text, and each string between its own quotes. Strict mode bounds
+most hostile texts but not all (49 s for 64 kB of `a:b,`), so the reads of the text are counted and cut short.
 
-Here: that, for the text of one object. Not here: finding the object, the schema (`reading`).
+Not here: finding the object, the schema (`reading`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ai_assets.dashscope.spans import DEEPEST, nests_deeper
+from ai_assets.dashscope.spans import DEEPEST, Span, nests_deeper
 
 LONGEST_TEXT = 100_000
 _READS_PER_CHAR = 20  # an ordinary answer takes 0.2 to 3
 _MOST_READS = 1_000_000  # about a second
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,4})?")
 _NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
+_QUOTES = frozenset("\"'“”")
+# a number at the end may have lost digits, an open bracket has lost its content
+_WHOLE_END = re.compile(r'(?:["}\]]|\b(?:true|false|null))\Z')
+_AFTER_STRING = re.compile(r"\s*(?:[,:}\]/#]|\s[\"'“]|\Z)")
+_AFTER_BARE = re.compile(r"\s*[,:}\]]")
+_BEFORE_BARE = re.compile(r"[,:{\[]\s*\Z")
+_MOST_BLANKS = 20
 _EMPTY = {
-    "": re.compile(r"\"\s*\"|'\s*'|“\s*”"),
     "[]": re.compile(r"\[\s*\]"),
     "{}": re.compile(r"\{\s*\}"),
     "None": re.compile(r"null|none|nan|infinity|undefined", re.IGNORECASE),
@@ -35,25 +42,41 @@ _EMPTY = {
 }
 
 
-class NotMendedError(Exception):
-    """The text cannot be mended without making something up; the message says what. Caught by `reading`."""
+class UnrepairableJsonError(Exception):
+    """The text cannot be repaired without inventing something; the message says what. Caught by `reading`."""
 
 
-def repair(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The object that `text` means, and what was mended in it, for people. Raises NotMendedError.
+def repair(text: str, span: Span) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The object that `text`, the text of `span`, means, and what was repaired in it, for people.
 
-    In time bounded by the length of `text`, at most a few seconds for the longest.
+    Work is bounded by the length of `text`. Raises UnrepairableJsonError.
     """
     if len(text) > LONGEST_TEXT:
-        raise NotMendedError(f"it is broken, and with {len(text):,} characters too long to mend")
+        raise UnrepairableJsonError(f"it is broken, and with {len(text):,} characters too long to repair")
+    if not span.closed:
+        return _close(text, span)
     lenient = _parse_leniently(text)
     if lenient is not None:
         return lenient
     value = _without_not_finite(_json_repair(text))
-    made_up = _made_up(value, text)
-    if made_up:
-        raise NotMendedError(f"mending it would make up {made_up}")
+    invented = _invented(value, text)
+    if invented:
+        raise UnrepairableJsonError(f"repairing it would invent or complete {invented}")
     return value, ("broken JSON was mended",)
+
+
+def _close(text: str, span: Span) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The object with the brackets that it lacks; all that it holds must be whole."""
+    if span.in_string:
+        raise UnrepairableJsonError("it ends within a string")
+    whole = text.rstrip("` \t\r\n")
+    if not _WHOLE_END.search(whole):
+        raise UnrepairableJsonError("it ends within a value")
+    read = _parse_leniently(whole + span.missing) if len(span.missing) <= DEEPEST else None
+    if read is None:
+        raise UnrepairableJsonError("it has no end, and is broken before it")
+    value, notes = read
+    return value, (*notes, "the answer has no proper end")
 
 
 def _parse_leniently(text: str) -> tuple[dict[str, Any], tuple[str, ...]] | None:
@@ -68,18 +91,17 @@ def _parse_leniently(text: str) -> tuple[dict[str, Any], tuple[str, ...]] | None
         not_finite += 1
         return None
 
-    try:
-        value = json.loads(text, strict=False, parse_constant=finite, parse_float=finite)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    note = (
-        f"{not_finite} NaN or infinite numbers became null"
-        if not_finite
-        else "raw control characters in strings"
-    )
-    return value, (note,)
+    for strict in (True, False):
+        not_finite = 0
+        try:
+            value = json.loads(text, strict=strict, parse_constant=finite, parse_float=finite)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(value, dict):
+            return None
+        notes = () if strict else ("raw control characters in strings",)
+        return value, (*notes, f"{not_finite} NaN or infinite numbers became null") if not_finite else notes
+    return None
 
 
 def _json_repair(text: str) -> dict[str, Any]:
@@ -87,18 +109,15 @@ def _json_repair(text: str) -> dict[str, Any]:
 
     problem, value = "", None
     try:
-        value = json_repair.loads(_MeteredText(text, _Meter(len(text))), skip_json_loads=True)
+        value = json_repair.loads(_MeteredText(text, _Meter(len(text))), skip_json_loads=True, strict=True)
     except _TooMuchWorkError:
-        problem = "it is broken beyond mending in reasonable time"
+        problem = "it is broken beyond repair in reasonable time"
     except (ValueError, RecursionError, IndexError):
-        problem = "it is broken beyond mending"
+        problem = "it is broken beyond repair"
     if problem:
-        raise NotMendedError(problem)
-    if isinstance(value, list):
-        objects = [item for item in value if isinstance(item, dict)]
-        value = objects[0] if len(objects) == 1 else None
+        raise UnrepairableJsonError(problem)
     if not isinstance(value, dict) or nests_deeper(value, DEEPEST):
-        raise NotMendedError("it is broken beyond mending")
+        raise UnrepairableJsonError("it is broken beyond repair")
     return value
 
 
@@ -112,27 +131,49 @@ def _without_not_finite(value: Any) -> Any:
     return None if bare or (isinstance(value, float) and not math.isfinite(value)) else value
 
 
-def _made_up(value: Any, text: str) -> str:
-    """What in `value` does not stand in `text`, in a few words; "" if all of it does."""
+def _invented(value: Any, text: str) -> str:
+    """What in `value` does not stand whole in `text`, in a few words; "" if all of it does.
+
+    Strings are looked for in their order, each after the one before it, so the text is read once.
+    """
     plain = _ESCAPE.sub(_unescaped, text)
-    written = (_letters(text), _letters(plain))
     numbers = {float(number) for number in _NUMBER.findall(plain)}
+    done = 0
     for leaf in _leaves(value):
-        if isinstance(leaf, str) and (letters := _letters(leaf)):
-            if not any(letters in source for source in written):
+        if isinstance(leaf, str):
+            done = _end_of_string(plain, leaf, done)
+            if done < 0:
                 return f"a text of {len(leaf):,} characters"
         elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
             if abs(leaf) > 1e300 or float(leaf) not in numbers:
                 return "a number"
-        else:
-            name = leaf.strip() if isinstance(leaf, str) else str(leaf)
-            if name in _EMPTY and not _EMPTY[name].search(text):
-                return f"the value {leaf!r}"
+        elif not _EMPTY[str(leaf)].search(text):
+            return f"the value {leaf!r}"
     return ""
 
 
+def _end_of_string(plain: str, leaf: str, start: int) -> int:
+    """Where `leaf` ends, as a whole string of `plain` at `start` or later; -1 where it is none."""
+    # one that holds a quote may have lost the other
+    may_be_bare = bool(leaf) and _QUOTES.isdisjoint(leaf)
+    at = plain.find(leaf, start + 1)  # at `start` stands a bracket, a separator or what follows a quote
+    while 0 <= at < len(plain):
+        end = at + len(leaf)
+        if plain[at - 1] in _QUOTES:
+            if plain[end : end + 1] in _QUOTES and _AFTER_STRING.match(plain, end + 1):
+                return end + 1
+        elif (
+            may_be_bare
+            and _AFTER_BARE.match(plain, end)
+            and _BEFORE_BARE.search(plain[max(0, at - _MOST_BLANKS) : at])
+        ):
+            return end
+        at = plain.find(leaf, at + 1)
+    return -1
+
+
 def _leaves(value: Any) -> Iterator[Any]:
-    """Every string (keys too), number, bool and None, and the empty containers."""
+    """Every string (keys too), number, bool and None, and the empty containers, in the order of the text."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield key
@@ -144,14 +185,8 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _letters(text: str) -> str:
-    return "".join(char for char in text if char.isalnum())
-
-
 def _unescaped(match: re.Match[str]) -> str:
-    if match[1]:
-        return chr(int(match[1], 16))
-    return " " if match[2] in "nrtbf" else match[2]
+    return chr(int(match[1], 16)) if match[1] else _ESCAPED.get(match[2], match[2])
 
 
 class _TooMuchWorkError(Exception):

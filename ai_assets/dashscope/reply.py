@@ -12,8 +12,8 @@ class Reply:
     `text` as it came. Tokens are 0 and `usage_by_model` empty where `usage_known` is false: charge an
     estimate then. `usage_by_model` is (model id, in, out) with each model once. `latency_ms` is of the whole
     call with its retries and waits; `attempts` counts the HTTP requests it took, of which
-    `unsettled_attempts` failed and may have been billed without telling. `partial`: the text stopped at a
-    length limit (`finish_reason` "length").
+    `unsettled_attempts` failed and may have been billed without telling. `truncated`: the text stopped at a
+    length limit (`finish_reason` "length"); it is no answer, even where it happens to be complete JSON.
     """
 
     text: str
@@ -27,5 +27,5 @@ class Reply:
     latency_ms: int
     attempts: int
     finish_reason: str
-    partial: bool
+    truncated: bool
     unsettled_attempts: int = 0

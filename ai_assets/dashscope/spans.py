@@ -19,11 +19,21 @@ _MARK = re.compile(r'[{}\[\]"\\]')
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`text[start:end]` begins with `{`; `closed`: its brackets and quotes close again."""
+    """`text[start:end]` begins with `{`.
+
+    `missing`: the brackets that would close it, in order, "" where it closes itself. `in_string`: it ends within a
+    double-quoted string.
+    """
 
     start: int
     end: int
-    closed: bool
+    missing: str = ""
+    in_string: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether its brackets and quotes close again."""
+        return not self.missing
 
 
 def object_spans(text: str) -> list[Span]:
@@ -33,14 +43,16 @@ def object_spans(text: str) -> list[Span]:
     objects the first so many and one more are given.
     """
     spans: list[Span] = []
-    start, depth, quoted, skip = -1, 0, False, -1
+    open_brackets: list[str] = []
+    start, quoted, skip = -1, False, -1
     for match in _MARK.finditer(text):
         at, mark = match.start(), match[0]
         if at == skip:
             continue
-        if start < 0:
+        if not open_brackets:
             if mark == "{":
-                start, depth = at, 1
+                start = at
+                open_brackets.append(mark)
         elif quoted:
             if mark == "\\":
                 skip = at + 1
@@ -49,16 +61,16 @@ def object_spans(text: str) -> list[Span]:
         elif mark == '"':
             quoted = True
         elif mark in "{[":
-            depth += 1
+            open_brackets.append(mark)
         elif mark in "}]":
-            depth -= 1
-            if depth == 0:
-                spans.append(Span(start, at + 1, closed=True))
-                start = -1
+            open_brackets.pop()
+            if not open_brackets:
+                spans.append(Span(start, at + 1))
                 if len(spans) > MOST_SPANS:
                     return spans
-    if start >= 0:
-        spans.append(Span(start, len(text), closed=False))
+    if open_brackets:
+        missing = "".join("}" if bracket == "{" else "]" for bracket in reversed(open_brackets))
+        spans.append(Span(start, len(text), missing, quoted))
     return spans
 
 

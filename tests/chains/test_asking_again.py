@@ -65,6 +65,53 @@ def test_the_app_is_told_what_was_wrong_and_its_second_answer_is_kept(bench, ans
     bench.assert_the_books_agree()
 
 
+def limited(text: str, stream: bool) -> Any:
+    """A service whose first answer is `text` with `finish_reason` "length", and whose later ones are GOOD."""
+    prompts: list[str] = []
+
+    def handle(peer: Any, request: Any) -> None:
+        prompts.append(json.loads(request.body)["input"]["prompt"])
+        if len(prompts) > 1:
+            peer.answer(GOOD)
+            return
+        output = {"finish_reason": "length", "session_id": "s", "text": text}
+        if not stream:
+            peer.answer(output=output)
+            return
+        frames = [{**output, "finish_reason": "null"}, output]
+        peer.chunked(
+            f"id:{n}\nevent:result\n:HTTP_STATUS/200\ndata:{json.dumps({'output': frame})}\n\n".encode()
+            for n, frame in enumerate(frames, 1)
+        )
+
+    handle.prompts = prompts  # type: ignore[attr-defined]
+    return handle
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("text", [GOOD, GOOD[:-3], GOOD[:-6]], ids=["complete JSON", "no end", "in a string"])
+def test_an_answer_that_stopped_at_the_length_limit_is_unreadable_whatever_it_holds(
+    bench, serve, text, stream
+):
+    handle = limited(text, stream)
+    result = bench.step(bench.runtime(base_url=serve(handle).base_url, ask_again=True))
+    first, second = logs(bench)
+    assert (first["status"], first["reason"], second["status"]) == ("failed", "truncated", "success")
+    assert first["response_text"] == text
+    assert result.outcome is Outcome.SUCCESS
+    assert "长度上限" in handle.prompts[1]
+    assert result.result["_references"]["checks"]["reading"]["asked_again"]["reason"] == "truncated"
+
+
+def test_an_app_that_always_stops_at_its_length_limit_fails_the_step_and_nothing_is_cached(bench, simulator):
+    simulator.configure(kind="length")
+    result = bench.step(bench.runtime(ask_again=True))
+    assert (result.outcome, result.reason) == (Outcome.FAILED, "truncated")
+    assert [row["reason"] for row in logs(bench)] == ["truncated"] * 2
+    assert bench.rows("select * from biz.ai_cache") == []
+    assert bench.alerts() == ["failed"]
+
+
 def test_who_asks_the_same_again_is_answered_from_the_cache(bench, answers):
     server, prompts = answers(BAD, GOOD)
     runtime = bench.runtime(base_url=server.base_url, ask_again=True)

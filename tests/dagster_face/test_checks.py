@@ -12,6 +12,7 @@ from ai_assets.apps.base import Subject
 from ai_assets.assets.checks import GROUNDED, SCHEMA, CheckLimits, evaluations
 from ai_assets.assets.event_writer import report_checks
 from ai_assets.chains.outcome import Outcome, StepResult
+from ai_assets.dashscope.reading import UNREADABLE_REASONS
 from ai_assets.partitions import range_tags
 from ai_assets.settings import Settings
 from ai_assets.simulator.server import Simulator
@@ -55,7 +56,7 @@ def test_how_an_answer_was_read_is_green_or_amber(how, verdict):
     assert verdicts(step(checks=checks)) == {SCHEMA: verdict}
 
 
-@pytest.mark.parametrize("reason", ["not_json", "schema", "repaired"])
+@pytest.mark.parametrize("reason", sorted(UNREADABLE_REASONS))
 def test_an_answer_that_could_not_be_read_is_red_though_there_is_no_result(reason):
     failed = step(Outcome.FAILED, reason=reason, message="the answer breaks its schema", run_log_id=7)
     assert verdicts(failed) == {SCHEMA: ERROR}
@@ -153,7 +154,8 @@ def test_only_the_cells_whose_answer_could_not_be_read_have_a_red_check(
     [
         ("wrong_figure", GROUNDED, WARN),
         ("wrong_figures", GROUNDED, ERROR),
-        ("truncated", SCHEMA, WARN),
+        ("single_quotes", SCHEMA, WARN),
+        ("length", SCHEMA, ERROR),
         ("not_json", SCHEMA, ERROR),
     ],
 )

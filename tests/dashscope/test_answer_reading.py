@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import time
+import subprocess
+import sys
 
 import pydantic
 import pytest
@@ -18,8 +20,8 @@ from ai_assets.dashscope.reading import (
     UnreadableAnswerError,
     read_answer,
 )
-from ai_assets.dashscope.repair import NotMendedError, repair
-from ai_assets.dashscope.spans import DEEPEST, object_spans
+from ai_assets.dashscope.repair import UnrepairableJsonError, repair
+from ai_assets.dashscope.spans import DEEPEST, Span, object_spans
 from ai_assets.errors import PermanentError
 
 
@@ -60,7 +62,7 @@ def read(text: str, schema: type[pydantic.BaseModel]) -> Reading | UnreadableAns
 
 GOOD = {"insights": [{"title": "营业额上升", "body": "本月净收入 1234.50 元", "tone": "good"}]}
 TEXT = json.dumps(GOOD, ensure_ascii=False)
-BOUND_S = 8.0  # generous: the slowest takes about two seconds
+HANG_S = 600.0  # no measure of speed: all of them take about 20 s on an idle core
 
 
 def test_strict_json_is_taken_as_it_is():
@@ -110,7 +112,7 @@ def test_a_list_of_several_objects_is_not_an_answer():
 
 
 def test_an_object_inside_a_broken_one_is_never_taken_for_the_answer():
-    with pytest.raises(NotJsonError, match="make up"):
+    with pytest.raises(NotJsonError):
         read_answer('{"clues": [{"summary": "a"}], "more": ', Clues)
 
 
@@ -158,10 +160,69 @@ def test_nan_among_single_quotes_becomes_null_too():
     assert read_answer("{'score': 5, 'share': NaN}", Note).answer["share"] is None
 
 
-def test_an_answer_cut_off_is_mended_and_says_so():
-    reading = read_answer('{"insights":[{"title":"甲","body":"乙"},{"title":"丙","body":"半句', Insights)
-    assert [item["body"] for item in reading.answer["insights"]] == ["乙", "半句"]
-    assert "the answer has no proper end" in reading.mended
+WHOLE = (
+    '{"insights":[{"title":"甲","body":"净收入128,500元"},{"title":"丙","body":"丁","share":[1.25,true]}]}'
+)
+
+
+def test_an_answer_that_lacks_only_its_last_brackets_gets_them_and_says_so():
+    reading = read_answer(WHOLE[:-3], Insights)
+    assert reading.answer == read_answer(WHOLE, Insights).answer
+    assert (reading.how, reading.mended) == ("repaired", ("the answer has no proper end",))
+
+
+@pytest.mark.parametrize("end", range(1, len(WHOLE)))
+def test_an_answer_cut_off_anywhere_holds_no_value_that_was_not_whole(end):
+    outcome = read(WHOLE[:end], Anything)
+    assert isinstance(outcome, Reading) == (
+        WHOLE[:end].endswith(('"', "}", "]", "true")) and _values_end(WHOLE[:end])
+    )
+
+
+def _values_end(cut: str) -> bool:
+    """Whether every string and every pair of an object is whole at the end of `cut`."""
+    closers = "".join(reversed([{"{": "}", "[": "]"}[c] for c in _open(cut)]))
+    try:
+        json.loads(cut + closers)
+    except ValueError:
+        return False
+    return True
+
+
+def _open(cut: str) -> list[str]:
+    left: list[str] = []
+    for char in cut:
+        if char in "{[":
+            left.append(char)
+        elif char in "}]":
+            left.pop()
+    return left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # json-repair closes each of these, also in strict mode
+        '{"body": "净收入128,',
+        '{"body": "净收入128,}',
+        "{'body': '净收入128,}",
+        "{'body': '净收入128, 'title': 'x'}",
+        '{"body": "净收入128, "title": "x", "tone": "good}',
+        "{'body': 净收入128'}",
+        "{'score': 5, 'clues': ['a', 'b]}",
+        "{'body': “净收入128}",
+        '```json\n{"body": "净收入128,\n```',
+    ],
+)
+def test_an_unclosed_string_is_never_repaired(text):
+    with pytest.raises(NotJsonError):
+        read_answer(text, Anything)
+
+
+@pytest.mark.parametrize("text", ['{"score": 1', '{"score": 1.2', '{"score": -', '{"ok": tru', '{"ok": 1e'])
+def test_a_number_or_word_at_the_end_may_have_lost_a_part_and_is_no_value(text):
+    with pytest.raises(NotJsonError):
+        read_answer(text, Anything)
 
 
 @pytest.mark.parametrize(
@@ -169,16 +230,18 @@ def test_an_answer_cut_off_is_mended_and_says_so():
     [
         '{"insights":[{"title":"a","body":',
         '{"insights":[{"title":"a","body":"b"},{"title":"c","body":',
+        '{"insights":[{"title":"a","body":"b"},{"title":"c","body"',
+        '{"insights":[{"title":"a","body":"b"},',
     ],
 )
 def test_a_value_that_was_never_written_is_not_made_up(text):
-    with pytest.raises(UnreadableAnswerError, match="make up"):
+    with pytest.raises(NotJsonError):
         read_answer(text, Insights)
 
 
 def test_a_list_that_was_never_finished_is_not_taken_for_an_empty_one():
     assert read_answer('{"score": 5, "clues": [],}', Note).answer == {"score": 5, "clues": []}
-    with pytest.raises(UnreadableAnswerError, match="make up"):
+    with pytest.raises(NotJsonError):
         read_answer('{"score": 5, "clues": [', Note)
 
 
@@ -194,8 +257,8 @@ def test_what_json_repair_would_invent_is_refused(monkeypatch):
         {"score": 5, "新键": "a"},
     ):
         monkeypatch.setattr(json_repair, "loads", lambda *_a, value=invented, **_k: value)
-        with pytest.raises(NotJsonError, match="make up"):
-            read_answer("{'score': 5, 'clues': ['a']", Note)
+        with pytest.raises(NotJsonError, match="invent"):
+            read_answer("{'score': 5, 'clues': ['a']}", Note)
 
 
 def test_escapes_and_numbers_of_another_spelling_are_no_invention():
@@ -251,8 +314,8 @@ def test_nor_does_the_one_about_what_mending_would_make_up(monkeypatch, invented
     import json_repair
 
     monkeypatch.setattr(json_repair, "loads", lambda *_a, **_k: invented)
-    with pytest.raises(NotJsonError, match="make up") as caught:
-        read_answer("{'score': 5", Note)
+    with pytest.raises(NotJsonError, match="invent") as caught:
+        read_answer("{'score': 5}", Note)
     assert "李女士" not in str(caught.value)
     assert "139" not in str(caught.value)
 
@@ -377,7 +440,12 @@ HOSTILE = {
     "prose": "好" * (BIG // 3),
     "fences": "```" * (BIG // 3),
     "objects cut off": '{"a":' * (BIG // 5),
-    "quadratic for json-repair": "{'}'" * (95_000 // 4),
+    "quadratic for json-repair": "{'}'" * 4_000,
+    "the same, longer": "{'}'" * (95_000 // 4),
+    "quadratic for its strict mode": "{" + "a:b," * (95_000 // 4) + "}",
+    "keys without quotes": "{" + "".join(f"k{n}:b{n}," for n in range(8_000)) + "}",
+    "one key many times": "{" + "'a':'b'," * 11_000 + "}",
+    "quotes within a string": "{'a': '" + "x'y" * 31_000 + "'}",
     "parentheses": '{"a":' + "(" * 95_000,
     "two at once": "{'}'" * 10_000 + '"}' + "{'}'" * 10_000,
     "many objects cut off": "{'a}" * 900,
@@ -387,20 +455,39 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_texts_are_refused_or_read_in_bounded_time(name):
-    began = time.perf_counter()
-    outcome = read(HOSTILE[name], Insights)
-    assert isinstance(outcome, UnreadableAnswerError)
-    assert len(str(outcome)) < 400
-    assert time.perf_counter() - began < BOUND_S
+def test_every_hostile_text_is_refused_and_none_keeps_the_reader_for_long():
+    # in a process of its own, so that a reader that never ends fails this test and does not stop the suite
+    script = (
+        "import sys, runpy\n"
+        f"module = runpy.run_path({__file__!r})\n"
+        "for name, text in module['HOSTILE'].items():\n"
+        "    outcome = module['read'](text, module['Insights'])\n"
+        "    assert isinstance(outcome, module['UnreadableAnswerError']), name\n"
+        "    assert len(str(outcome)) < 400, name\n"
+        "    print(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_S)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert done.stdout.splitlines() == list(HOSTILE)
 
 
-def test_the_repair_itself_is_stopped_where_it_would_take_for_ever():
-    began = time.perf_counter()
-    with pytest.raises(NotMendedError, match="reasonable time"):
-        repair("{'}'" * 20_000)
-    assert time.perf_counter() - began < BOUND_S
+@pytest.mark.parametrize("size", [16_000, 95_000])
+def test_the_work_of_a_repair_is_counted_and_cut_short(monkeypatch, size):
+    import json_repair
+
+    reads = 0
+
+    def endless(text: str, **_: object) -> None:
+        nonlocal reads
+        for at in itertools.cycle(range(len(text))):
+            _ = text[at]
+            reads += 1
+
+    text = "{'}'" * (size // 4) + "}"
+    monkeypatch.setattr(json_repair, "loads", endless)
+    with pytest.raises(UnrepairableJsonError):
+        repair(text, Span(0, len(text)))
+    assert size < reads <= 1_000_000
 
 
 def test_a_text_above_the_limit_is_refused_by_its_bytes():
@@ -415,6 +502,6 @@ def test_a_long_honest_answer_is_read():
     assert read_answer(text, Insights).how == "strict"
 
 
-def test_a_broken_text_too_long_to_mend_is_refused():
-    with pytest.raises(NotJsonError, match="too long to mend"):
+def test_a_broken_text_too_long_to_repair_is_refused():
+    with pytest.raises(NotJsonError, match="too long to repair"):
         read_answer("{'insights': '" + "x" * 300_000 + "'}", Insights)

@@ -71,7 +71,7 @@ def test_a_call_sends_what_the_wire_asks_for_and_tells_what_came(serve, client_o
     assert (reply.text, reply.session_id, reply.request_id) == ("很好", "s1", "r1")
     assert (reply.tokens_in, reply.tokens_out, reply.usage_known) == (121, 51, True)
     assert (reply.model_ids, reply.usage_by_model) == (("qwen-plus",), (("qwen-plus", 121, 51),))
-    assert (reply.attempts, reply.unsettled_attempts, reply.partial) == (1, 0, False)
+    assert (reply.attempts, reply.unsettled_attempts, reply.truncated) == (1, 0, False)
     assert 0 <= reply.latency_ms < DEADLINE_S * 1000
 
 
@@ -99,10 +99,25 @@ def test_an_event_stream_in_chunks_that_split_characters_is_read(serve, client_o
     assert server.connections == 1
 
 
-def test_a_length_limited_answer_is_marked_partial(serve, client_of, raw):
-    output = {"finish_reason": "length", "session_id": "s", "text": "半"}
+@pytest.mark.parametrize("reason", ["length", "LENGTH"])
+def test_a_length_limited_answer_is_marked_truncated(serve, client_of, raw, reason):
+    output = {"finish_reason": reason, "session_id": "s", "text": "半"}
     server = serve(lambda peer, _request: peer.answer(output=output))
-    assert call(client_of(server)).partial
+    assert call(client_of(server)).truncated
+
+
+@pytest.mark.parametrize("last", [{"text": ""}, {"text": "半"}, {}])
+def test_so_is_one_that_comes_as_an_event_stream(serve, client_of, raw, last):
+    outputs = [
+        {"finish_reason": "null", "session_id": "s", "text": "半"},
+        {"finish_reason": "length", **last},
+    ]
+    frames = [
+        f"id:{number}\nevent:result\n:HTTP_STATUS/200\ndata:{json.dumps({'output': output})}\n\n".encode()
+        for number, output in enumerate(outputs, 1)
+    ]
+    server = serve(lambda peer, _request: peer.chunked(frames))
+    assert call(client_of(server)).truncated
 
 
 def test_a_compressed_reply_is_read_though_none_was_asked_for(serve, client_of, raw):

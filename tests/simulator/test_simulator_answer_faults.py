@@ -38,9 +38,25 @@ def test_a_truncated_text_is_the_beginning_of_the_good_one_and_no_json(
 
 def test_an_answer_cut_off_at_its_length_says_so(simulator: Simulator, ask: Any) -> None:
     simulator.configure(kind="length")
-    output = ask("app2", PROMPT).json["output"]
-    assert output["finish_reason"] == "length"
-    assert len(output["text"]) < len(as_text(GOOD))
+    reply = ask("app2", PROMPT).json
+    assert reply["output"]["finish_reason"] == "length"
+    assert as_text(GOOD).startswith(reply["output"]["text"])
+    assert len(reply["output"]["text"]) < len(as_text(GOOD))
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_stream_cut_off_at_its_length_says_so_in_its_last_frame_alone(
+    simulator: Simulator, ask: Any, incremental: bool
+) -> None:
+    simulator.configure(kind="length")
+    frames = [
+        json.loads(frame["data"])
+        for frame in ask("app2", PROMPT, stream=True, incremental=incremental).frames
+    ]
+    reasons = [frame["output"]["finish_reason"] for frame in frames]
+    assert reasons == ["null"] * (len(frames) - 1) + ["length"]
+    tokens = [frame["usage"]["models"][0]["output_tokens"] for frame in frames]
+    assert tokens == sorted(tokens)
 
 
 def test_fenced_and_prose_and_bom_hold_the_good_answer_inside(simulator: Simulator, ask: Any) -> None:
