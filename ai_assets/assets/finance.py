@@ -90,7 +90,7 @@ def app2_finance(
             summary = _make(context, config, run_on, job, cells)
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
-    if job.lost.is_set():
+    if job.cancelled.is_set():
         raise Failure(
             f"trigger job {job.id} is no longer this run's, which stopped: it was cancelled, or taken over by "
             f"another (`ai-assets jobs show {job.id}`)",
@@ -156,7 +156,7 @@ def _make(
         as_of=config.as_of_date,
         concurrency=config.concurrency,
         on_result=report,
-        cancelled=job.lost,
+        cancelled=job.cancelled,
     )
     job.ended(summary.status, "; ".join(what_happened(summary)) if summary.failures else None)
     context.log.info("%s; %d tokens, %.1f s", summary.sentence(), summary.tokens, summary.seconds)

@@ -1,14 +1,15 @@
-"""The trigger job of a site run: held while the run works, ended with it, whatever ends it.
+"""The trigger job of a site run: claimed when the run begins, leased while it works, ended or requeued with it.
 
 A run carries its job's id as the tag `ai/trigger_job`; one that a person started carries none. A job that was
-cancelled ends partial or failed; one whose process is only told to stop (a deployment) is handed back for
-another attempt; one whose process is killed is put right by the `dws_completed` sensor.
+cancelled ends partial or failed. One whose process is asked to stop (a deployment) is requeued, and the attempt does
+not count. One whose process is killed is requeued by the `dws_completed` sensor.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext
     from sqlalchemy import Engine
 
+    from ai_assets.chains.job_lease import JobLease
+
 JOB_TAG = "ai/trigger_job"
 SITE_TAG = "ai/site"
 EVENT_TAG = "ai/event"
 ATTEMPT_TAG = "ai/attempt"
+"""Which launch of its job a run is, counted from 1; see `TriggerJob.launches`."""
 
-HANDED_BACK = "handed back"
+REQUEUED = "requeued"
 """No status of a job: it goes back to pending."""
 
 
@@ -40,7 +44,8 @@ class JobOfRun:
     id: int | None = None
     event_type: str | None = None
     is_forced: bool = False
-    lost: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """The run must stop: its job was cancelled, or another run has it now."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     results: int = 0
     status: str | None = None
@@ -59,9 +64,9 @@ class JobOfRun:
 
 @contextmanager
 def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOfRun]:
-    """Claim the run's trigger job, hold it, and end it when the block ends.
+    """Claim the run's trigger job, renew its lease, and end it when the block ends.
 
-    Raises InputError where the job is not to be had: another run works on it, or it is not there.
+    Raises InputError where the job cannot be claimed: another run works on it, or it is not there.
     """
     tag = context.run.tags.get(JOB_TAG)
     if not tag:
@@ -70,26 +75,26 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
     if not re.fullmatch("[0-9]{1,18}", tag):
         raise InputError(f"the run's tag {JOB_TAG} is {tag!r}, not the id of a trigger job")
     # here: SQLAlchemy stays out of what the code location loads
-    from ai_assets.chains.holding import Hold
-    from ai_assets.store import site_jobs
-    from ai_assets.store.engine import reachable
+    from ai_assets.chains.heartbeat import Heartbeat
+    from ai_assets.store import workers
 
-    settings = load_settings()
-    job_id, owner = int(tag), f"run:{context.run.run_id}"
-    with reachable("claiming a trigger job"), engine.begin() as connection:
-        claimed = site_jobs.claim(
-            connection,
-            job_id,
-            owner=owner,
-            lease_s=settings.lease_s,
-            run_id=context.run.run_id,
-            # a re-execution of an ended run works on its job again
-            again=context.run.parent_run_id is not None,
-        )
-    if claimed is None:
-        raise InputError(_not_to_be_had(engine, job_id))
-    job = JobOfRun(claimed.id, claimed.event_type, claimed.is_forced)
-    with Hold(engine, job_id, owner=owner, lease_s=settings.lease_s, lost=job.lost):
+    owner, held = f"run:{context.run.run_id}", list["JobLease"]()
+    lease_s = load_settings().lease_s
+    heartbeat = Heartbeat(
+        engine,
+        worker_id=owner,
+        kind=workers.SITE_RUN,
+        run_id=context.run.run_id,
+        lease_s=lease_s,
+        clock=time.monotonic,
+        held=lambda: list(held),
+    )
+    # before the claim: from its first moment on the lease has a holder that is alive
+    heartbeat.start()
+    try:
+        lease = _claim(engine, context, int(tag), owner=owner, lease_s=lease_s)
+        held.append(lease)
+        job = JobOfRun(lease.job.id, lease.job.event_type, lease.job.is_forced, lease.cancelled)
         try:
             yield job
         except BaseException as error:
@@ -97,7 +102,32 @@ def job_of_run(engine: Engine, context: AssetExecutionContext) -> Iterator[JobOf
                 job.ended(*_interrupted(context, error, job.results))
             raise
         finally:
-            _end(engine, owner, job)
+            lease.ended.set()
+            _end(engine, owner, lease, job)
+    finally:
+        heartbeat.stop()
+
+
+def _claim(
+    engine: Engine, context: AssetExecutionContext, job_id: int, *, owner: str, lease_s: float
+) -> JobLease:
+    from ai_assets.chains.job_lease import JobLease
+    from ai_assets.store import claims
+    from ai_assets.store.engine import reachable
+
+    with reachable("claiming a trigger job"), engine.begin() as connection:
+        claimed = claims.claim_job(
+            connection,
+            job_id,
+            owner=owner,
+            lease_s=lease_s,
+            run_id=context.run.run_id,
+            # a re-execution of an ended run works on its job again
+            again=context.run.parent_run_id is not None,
+        )
+    if claimed is None:
+        raise InputError(_not_to_be_had(engine, job_id))
+    return JobLease(claimed, time.monotonic())
 
 
 def _not_to_be_had(engine: Engine, job_id: int) -> str:
@@ -123,21 +153,28 @@ def _interrupted(context: AssetExecutionContext, error: BaseException, results: 
         return ended, f"the run ended in {type(error).__name__}: {error}"
     if _cancelled_by_a_person(context):
         return ended, "the run was cancelled"
-    return HANDED_BACK, "its run was asked to stop"
+    return REQUEUED, "its run was asked to stop"
 
 
-def _end(engine: Engine, owner: str, job: JobOfRun) -> None:
-    from ai_assets.store import inbox, site_jobs
+def _end(engine: Engine, owner: str, lease: JobLease, job: JobOfRun) -> None:
+    from ai_assets.store import inbox, leases
     from ai_assets.store.engine import reachable
 
     with reachable("ending a trigger job"), engine.begin() as connection:
-        if job.status == HANDED_BACK:
-            site_jobs.hand_back(connection, job.id or 0, owner=owner, error=job.error or "")
+        if job.status == REQUEUED:
+            leases.requeue(
+                connection,
+                [lease.job.id],
+                owner=owner,
+                error=job.error or "",
+                attempts=lease.job.attempts,
+            )
             return
         inbox.finish(
             connection,
-            job.id or 0,
+            lease.job.id,
             owner=owner,
+            attempts=lease.job.attempts,
             status=job.status or "failed",
             step_results=job.steps,
             error=job.error,

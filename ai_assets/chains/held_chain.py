@@ -16,7 +16,7 @@ from ai_assets.chains.member_chain import ChainResult, ChainStoppedError, run_ch
 from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.privacy.logs import log_defect
-from ai_assets.store import claims, inbox
+from ai_assets.store import inbox, leases
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
 
@@ -123,8 +123,10 @@ class ChainRunner:
         def write() -> bool:
             with reachable("handing a trigger job back"), self._runtime.engine.begin() as connection:
                 if lost_attempt:
-                    return claims.let_go(connection, job.id, owner=self._owner, attempts=job.attempts) == 1
-                handed = claims.hand_back(
+                    return (
+                        leases.expire_lease(connection, job.id, owner=self._owner, attempts=job.attempts) == 1
+                    )
+                handed = leases.requeue(
                     connection, [job.id], owner=self._owner, error=HANDED_BACK, attempts=job.attempts
                 )
                 return handed == 1

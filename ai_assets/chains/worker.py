@@ -1,8 +1,8 @@
 """A worker: claims members' trigger jobs from the inbox and runs many chains side by side.
 
-Here: when to claim and when to end. Not here: one chain (`chains.held_chain`), the heartbeat (`chains.heart`), SQL of
-claims (`store.claims`), Dagster, which only asks for a worker and shows what it made. Two rules hold it all: a job is
-worked on only while Postgres says that it is ours, and what is not at its end goes back to the inbox.
+Here: when to claim and when to end. Not here: one chain (`chains.held_chain`), the heartbeat (`chains.heartbeat`), SQL
+of claims (`store.claims`), Dagster, which only asks for a worker and shows what it made. Two rules: a job is worked on
+only while Postgres says that it is ours, and what is not at its end is requeued.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ai_assets.chains.heart import Heart
+from ai_assets.chains.heartbeat import Heartbeat
 from ai_assets.chains.held_chain import ChainRunner
 from ai_assets.chains.member_chain import STEPS_OF_TIME
 from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerLimits, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.privacy.logs import log_defect
-from ai_assets.store import claims
+from ai_assets.store import claims, leases, workers
 from ai_assets.store.alerts import alert_dead
 from ai_assets.store.engine import Statements, first_line, reachable
 
@@ -36,7 +36,7 @@ POLL_S = 0.1
 CLAIM_PAUSE_S = 0.02
 """Under load, claims are at least so far apart: one round trip takes several jobs."""
 UPKEEP_S = 5.0
-"""How often lost jobs are looked for."""
+"""How often expired leases are looked for."""
 STOP_S = 7.0
 """A worker asked to stop lets its chains go on for so long before it hands them back (10 s in all)."""
 CANCEL_S = 1.0
@@ -56,7 +56,7 @@ class Worker:
         *,
         worker_id: str,
         run_id: str | None = None,
-        kind: str = "event_worker",
+        kind: str = workers.EVENT_WORKER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.summary = WorkerSummary()
@@ -84,7 +84,7 @@ class Worker:
         self._statements = Statements(runtime.engine)
         self._failing_since: float | None = None
         self._idle_since = clock()
-        self._heart = Heart(
+        self._heartbeat = Heartbeat(
             runtime.engine,
             worker_id=worker_id,
             kind=kind,
@@ -104,14 +104,14 @@ class Worker:
         self._stop = stop or self._stop
         with ThreadPoolExecutor(self._limits.concurrency, thread_name_prefix="chain") as pool:
             try:
-                self._heart.start()
+                self._heartbeat.start()
                 self._work(pool)
             except BaseException as error:
                 self.summary.why = self.summary.why or f"of {type(error).__name__}"
                 raise
             finally:
                 self._stop_chains()
-                self._heart.stop()
+                self._heartbeat.stop()
         # also where it was asked in the last moment: whoever runs workers one after the other must know
         self.summary.stopped = self._stop.is_set()
         return self.summary
@@ -124,7 +124,7 @@ class Worker:
             now = self._clock()
             if now >= next_upkeep:
                 next_upkeep = now + UPKEEP_S
-                self._upkeep()
+                self._requeue_expired()
             claimed = 0 if self._draining else self._claim(pool)
             if self._running or claimed:
                 self._idle_since = self._clock()
@@ -132,7 +132,7 @@ class Worker:
             if why:
                 self.summary.why = why
                 self._draining = True
-                self._heart.drain()
+                self._heartbeat.drain()
             if self._draining and not self._running:
                 return
             self._cancel_late_chains()
@@ -189,7 +189,7 @@ class Worker:
         # after the commit: a heartbeat that asked before knows nothing of these jobs, and must not miss them
         now = self._clock()
         for job in jobs:
-            chain = HeldChain(job, now + STEPS_OF_TIME * self._runtime.step_timeout_s, now)
+            chain = HeldChain(job, now, deadline=now + STEPS_OF_TIME * self._runtime.step_timeout_s)
             self._running[pool.submit(self._chains.run, chain)] = chain
         if jobs:
             self._after_site = jobs[-1].site_id
@@ -233,14 +233,14 @@ class Worker:
             return False
         return not (waiting.due or waiting.later or waiting.running)
 
-    def _upkeep(self) -> None:
+    def _requeue_expired(self) -> None:
         try:
-            with reachable("looking for lost jobs"), self._runtime.engine.begin() as connection:
-                taken = claims.take_over_lost(connection, max_attempts=self._limits.max_attempts)
+            with reachable("requeueing expired jobs"), self._runtime.engine.begin() as connection:
+                requeued = leases.requeue_expired(connection, max_attempts=self._limits.max_attempts)
         except (AiAssetsError, SQLAlchemyError) as error:
-            logger.warning("lost jobs could not be looked for: %s", first_line(error))
+            logger.warning("expired jobs could not be requeued: %s", first_line(error))
             return
-        alert_dead(self._runtime.engine, taken, window_s=self._runtime.guard.limits.alert_window_s)
+        alert_dead(self._runtime.engine, requeued, window_s=self._runtime.guard.limits.alert_window_s)
 
     def _stop_chains(self) -> None:
         """Let chains go on for a moment, then hand back what is not at its end."""

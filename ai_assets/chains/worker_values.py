@@ -7,6 +7,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from ai_assets.chains.job_lease import JobLease
+
 if TYPE_CHECKING:
     from ai_assets.chains.outcome import StepResult
     from ai_assets.store.trigger_jobs import TriggerJob
@@ -84,21 +86,8 @@ class WorkerSummary:
         return f"{line}; ended because {self.why}"
 
 
-@dataclass(frozen=True)
-class HeldChain:
-    """A trigger job that a worker runs. Times are of the worker's clock; `claimed_at`: after the claim's commit."""
+@dataclass(frozen=True, kw_only=True)
+class HeldChain(JobLease):
+    """A member's trigger job that a worker runs. `deadline`: when its time is over, by the worker's clock."""
 
-    job: TriggerJob
     deadline: float
-    claimed_at: float
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    """The chain must stop: its time is over, the worker stops, or the job is another's."""
-    lost: threading.Event = field(default_factory=threading.Event)
-    """The job is another worker's now: nothing of it may be written."""
-    ended: threading.Event = field(default_factory=threading.Event)
-    """Its trigger job is ended or given back: that it is ours no more is right."""
-
-    @property
-    def attempt(self) -> tuple[int, int]:
-        """(trigger job, attempt): a job that was lost and claimed again is another."""
-        return self.job.id, self.job.attempts

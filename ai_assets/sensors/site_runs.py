@@ -1,11 +1,10 @@
-"""What to do about each waiting or lost site job: pure decisions over inbox rows and run states.
+"""What to do about each waiting site job: pure decisions over inbox rows and run states.
 
 Not here: reading Postgres or Dagster (`ai_assets.sensors.dws_completed`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RunState(StrEnum):
-    """The state of the Dagster run of a job's present attempt."""
+    """The state of the Dagster run of a job's next launch."""
 
     NONE = "none"
     ALIVE = "alive"
@@ -31,35 +30,28 @@ class Act(StrEnum):
     LOST_ATTEMPT = "lost_attempt"
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What to do about one job, and the attempt number that it is about."""
+def next_launch(job: TriggerJob) -> int:
+    """The number of a pending job's next run. Its run may have been requested already.
 
-    act: Act
-    attempt: int
+    Not the attempt: a run that was asked to stop does not count as an attempt, and the next run is another one.
+    """
+    return job.launches + 1
 
 
-def for_waiting(job: TriggerJob, run: RunState) -> Decision:
-    """A pending job whose time has come. Its next attempt's run may have been asked for already."""
-    attempt = job.attempts + 1
+def for_waiting(run: RunState) -> Act:
+    """What to do about a pending job whose time has come, by the state of its next run."""
     match run:
         case RunState.NONE:
-            return Decision(Act.LAUNCH, attempt)
+            return Act.LAUNCH
         case RunState.ALIVE:
-            return Decision(Act.LEAVE, attempt)
+            return Act.LEAVE
         case RunState.CANCELLED:
-            return Decision(Act.END_CANCELLED, attempt)
+            return Act.END_CANCELLED
         case RunState.ENDED:
             # it ended before it could claim the job: its process or its code location was lost
-            return Decision(Act.LOST_ATTEMPT, attempt)
+            return Act.LOST_ATTEMPT
 
 
-def for_lost(job: TriggerJob, run: RunState) -> Decision:
-    """A running job whose lease has ended: its attempt is lost, unless a person cancelled it."""
-    act = Act.END_CANCELLED if run is RunState.CANCELLED else Act.LOST_ATTEMPT
-    return Decision(act, job.attempts)
-
-
-def run_key(job_id: int, attempt: int) -> str:
-    """One run an attempt, however often the sensor asks."""
-    return f"trigger-job-{job_id}-attempt-{attempt}"
+def run_key(job_id: int, launch: int) -> str:
+    """One run a launch, however often the sensor asks."""
+    return f"trigger-job-{job_id}-attempt-{launch}"

@@ -1,6 +1,6 @@
 """One tick of the `dws_completed` sensor. Apart from the sensor, so that the code location loads no SQLAlchemy.
 
-Each tick: put lost jobs right, take new batches in, see that every active site's keys stand together, ask for
+Each tick: requeue jobs of killed runs, take new batches in, see that every active site's keys stand together, ask for
 the runs of waiting jobs. Decisions are pure (`ai_assets.sensors.site_runs`, `ai_assets.partitions`).
 The cursor is when the sensor first ran, as ISO 8601: at the very first start only each site's newest batch
 counts, afterwards what finished within AI_ETL_LOOKBACK_DAYS and has no event yet.
@@ -16,8 +16,15 @@ from dagster import AssetMaterialization, RunRequest, SensorResult
 from ai_assets.assets.sources import batch_materialization
 from ai_assets.assets.trigger_job import ATTEMPT_TAG, EVENT_TAG, JOB_TAG, SITE_TAG
 from ai_assets.partitions import AREA_PARTITIONS, after, areas_def, plan_blocks, range_tags, stands_alone
-from ai_assets.sensors.site_runs import Act, for_waiting, run_key
-from ai_assets.sensors.upkeep import end_cancelled, lose_attempt, put_lost_right, run_of_attempt, run_state
+from ai_assets.sensors.site_runs import Act, for_waiting, next_launch, run_key
+from ai_assets.sensors.upkeep import (
+    end_cancelled,
+    lose_start,
+    recover_site_jobs,
+    recover_stalled_runs,
+    run_of_launch,
+    run_state,
+)
 from ai_assets.settings import load_settings
 from ai_assets.store import inbox, site_jobs
 from ai_assets.store.trigger_jobs import TriggerJob
@@ -32,7 +39,8 @@ def tick(context: SensorEvaluationContext, engine: Engine) -> SensorResult:
     """What this tick asks of Dagster. Raises AiAssetsError where Postgres or the contract's tables are wrong."""
     now = datetime.now(UTC)
     first_ran = datetime.fromisoformat(context.cursor) if context.cursor else None
-    put_lost_right(engine, context.instance)
+    recover_stalled_runs(engine, context.instance)
+    recover_site_jobs(engine, context.instance)
     events = take_in(engine, now=now, first_ran=first_ran)
 
     with engine.connect() as connection:
@@ -81,25 +89,25 @@ def _runs_of_waiting(
 ) -> list[RunRequest]:
     requests = []
     for job in due:
-        decision = for_waiting(job, run_state(run_of_attempt(instance, job.id, job.attempts + 1)))
-        match decision.act:
+        launch = next_launch(job)
+        match for_waiting(run_state(run_of_launch(instance, job.id, launch))):
             case Act.LAUNCH if job.site_id is not None and stands_alone(keys, job.site_id):
-                requests.append(_request(job, job.site_id, decision.attempt))
+                requests.append(_request(job, job.site_id, launch))
             case Act.END_CANCELLED:
                 end_cancelled(engine, job)
             case Act.LOST_ATTEMPT:
-                lose_attempt(engine, job, decision.attempt)
+                lose_start(engine, job)
     return requests
 
 
-def _request(job: TriggerJob, site_id: int, attempt: int) -> RunRequest:
+def _request(job: TriggerJob, site_id: int, launch: int) -> RunRequest:
     return RunRequest(
-        run_key=run_key(job.id, attempt),
+        run_key=run_key(job.id, launch),
         tags={
             **range_tags(site_id),
             JOB_TAG: str(job.id),
             SITE_TAG: str(site_id),
             EVENT_TAG: job.event_type,
-            ATTEMPT_TAG: str(attempt),
+            ATTEMPT_TAG: str(launch),
         },
     )

@@ -1,4 +1,8 @@
-"""Putting right what a killed or cancelled run left: the job's row and the run's state. Decisions: `site_runs`."""
+"""Recovery from killed and cancelled processes: their Dagster runs are ended, their trigger jobs requeued.
+
+Here: what both sensors do with runs, and the sites' jobs. The members' jobs are requeued by workers and by
+`worker_tick`. Decisions: `site_runs`. Nothing here waits for a row that somebody has locked.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,10 @@ from typing import TYPE_CHECKING
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
 from ai_assets.assets.trigger_job import ATTEMPT_TAG, JOB_TAG
-from ai_assets.sensors.site_runs import Act, RunState, for_lost
+from ai_assets.sensors.site_runs import RunState
 from ai_assets.settings import load_settings
-from ai_assets.store import site_jobs
-from ai_assets.store.alerts import raise_alert
+from ai_assets.store import job_control, leases, workers
+from ai_assets.store.alerts import alert_dead
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -18,53 +22,59 @@ if TYPE_CHECKING:
 
     from ai_assets.store.trigger_jobs import TriggerJob
 
-LOST = "the attempt was lost: its process was killed, or Postgres could not be reached"
+CANCELLED = "the run was cancelled"
 
 
-def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
-    """Give lost attempts another one or give them up, and end the runs that a killed process left STARTED."""
+def recover_stalled_runs(engine: Engine, instance: DagsterInstance) -> None:
+    """End the Dagster runs of workers and site runs that sent no heartbeat within their lease."""
     with engine.connect() as connection:
-        lost = site_jobs.lost_site_jobs(connection)
-    for job in lost:
-        run = instance.get_run_by_id(job.run_id) if job.run_id else None
-        if for_lost(job, run_state(run)).act is Act.END_CANCELLED:
+        expired = workers.expired(connection)
+    for worker in expired:
+        if worker.run_id:
+            _end_run(instance, worker.run_id, f"{worker.id} sent no heartbeat within its lease")
+        with engine.begin() as connection:
+            workers.delete(connection, worker.id)
+
+
+def recover_site_jobs(engine: Engine, instance: DagsterInstance) -> None:
+    """Requeue site jobs whose lease expired, or mark them dead; end those whose run a person cancelled."""
+    settings = load_settings()
+    with engine.connect() as connection:
+        expired = leases.expired_site_jobs(connection)
+    for job in expired:
+        if run_state(instance.get_run_by_id(job.run_id) if job.run_id else None) is RunState.CANCELLED:
             end_cancelled(engine, job)
-        else:
-            lose_attempt(engine, job, job.attempts)
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(run, f"the process of trigger job {job.id} is gone: its lease ended")
+    with engine.begin() as connection:
+        requeued = leases.requeue_expired(connection, max_attempts=settings.max_attempts, sites=True)
+    alert_dead(engine, requeued, window_s=settings.alert_window_s)
+    for job in requeued:
+        if job.run_id:
+            _end_run(instance, job.run_id, f"the lease on trigger job {job.id} expired")
 
 
 def end_cancelled(engine: Engine, job: TriggerJob) -> None:
-    """A person cancelled the job's run: it is not tried again by itself."""
+    """A person cancelled the job's run: the job is not tried again by itself.
+
+    One that waits ends now, one that is running when it is requeued.
+    """
     with engine.begin() as connection:
-        site_jobs.end(connection, job.id, status="failed", error="the run was cancelled")
+        job_control.cancel_unlocked_job(connection, job.id, why=CANCELLED)
 
 
-def lose_attempt(engine: Engine, job: TriggerJob, attempt: int) -> None:
-    """Count a lost attempt; the last one makes the job dead, with an alert."""
+def lose_start(engine: Engine, job: TriggerJob) -> None:
+    """Count a lost attempt of a pending job whose run ended before it began; the last one makes the job dead."""
     settings = load_settings()
     with engine.begin() as connection:
-        status = site_jobs.give_back(
-            connection, job, attempts=attempt, max_attempts=settings.max_attempts, error=LOST
-        )
-    if status == "dead":
-        raise_alert(
-            engine,
-            "dead",
-            f"trigger job {job.id} ({job.event_type}) was given up after {attempt} attempts: {LOST}",
-            site_id=job.site_id,
-            app_type=None,
-            log_id=None,
-            window_s=settings.alert_window_s,
-        )
+        lost = leases.lose_start(connection, job, max_attempts=settings.max_attempts)
+    if lost is not None:
+        alert_dead(engine, [lost], window_s=settings.alert_window_s)
 
 
-def run_of_attempt(instance: DagsterInstance, job_id: int, attempt: int) -> DagsterRun | None:
-    """The run that was asked for this attempt of a job, or None."""
-    filters = RunsFilter(tags={JOB_TAG: str(job_id), ATTEMPT_TAG: str(attempt)})
-    records = instance.get_run_records(filters, limit=1)
-    return records[0].dagster_run if records else None
+def run_of_launch(instance: DagsterInstance, job_id: int, launch: int) -> DagsterRun | None:
+    """The run that was requested for this launch of a job, or None."""
+    filters = RunsFilter(tags={JOB_TAG: str(job_id), ATTEMPT_TAG: str(launch)})
+    runs = instance.get_runs(filters, limit=1)
+    return runs[0] if runs else None
 
 
 def run_state(run: DagsterRun | None) -> RunState:
@@ -74,3 +84,14 @@ def run_state(run: DagsterRun | None) -> RunState:
     if run.status in {DagsterRunStatus.CANCELED, DagsterRunStatus.CANCELING}:
         return RunState.CANCELLED
     return RunState.ENDED if run.is_finished else RunState.ALIVE
+
+
+def _end_run(instance: DagsterInstance, run_id: str, why: str) -> None:
+    """Record the end of a run whose process is gone: as cancelled where a person asked for it, else as failed."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return
+    if run.status is DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, why)
+    else:
+        instance.report_run_failed(run, why)

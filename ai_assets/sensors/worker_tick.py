@@ -1,6 +1,6 @@
 """One tick of the `business_events` sensor. Apart from the sensor, so that the code location loads no SQLAlchemy.
 
-Each tick: end the runs of workers that died, take lost jobs over, start as many workers as what is pending needs.
+Each tick: end the runs of workers that died, requeue their jobs, start as many workers as what is pending needs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from dagster import DagsterRunStatus, RunRecord, RunRequest, RunsFilter, SensorResult
 
 from ai_assets.event_worker import JOB_NAME
+from ai_assets.sensors.upkeep import recover_stalled_runs
 from ai_assets.sensors.worker_count import workers_to_start
 from ai_assets.settings import load_settings
-from ai_assets.store import claims, workers
+from ai_assets.store import claims, leases, workers
 from ai_assets.store.alerts import alert_dead
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ _NOT_YET = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED, DagsterRunSta
 def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
     """What this tick asks of Dagster. Raises AiAssetsError where Postgres is wrong."""
     settings = load_settings()
-    put_lost_right(engine, instance)
+    recover_stalled_runs(engine, instance)
+    requeue_expired(engine)
     with engine.connect() as connection:
         waiting = claims.waiting(connection, rate_per_minute=settings.rate_per_minute)
-        live = workers.live(connection)
+        live = workers.alive(connection)
         beating = workers.run_ids(connection)
     starting, coming_up = _starting(instance, beating)
     count = workers_to_start(
@@ -61,19 +63,12 @@ def tick(instance: DagsterInstance, engine: Engine) -> SensorResult:
     )
 
 
-def put_lost_right(engine: Engine, instance: DagsterInstance) -> None:
-    """End the runs that killed workers left, and give their chains another attempt or give them up."""
+def requeue_expired(engine: Engine) -> None:
+    """Requeue members' jobs whose lease expired, or mark them dead with an alert."""
     settings = load_settings()
     with engine.begin() as connection:
-        taken = claims.take_over_lost(connection, max_attempts=settings.max_attempts)
-        gone = workers.lost(connection)
-    alert_dead(engine, taken, window_s=settings.alert_window_s)
-    for worker in gone:
-        run = instance.get_run_by_id(worker.run_id) if worker.run_id else None
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(run, f"worker {worker.id} is gone: no heartbeat within its lease")
-        with engine.begin() as connection:
-            workers.gone(connection, worker.id)
+        requeued = leases.requeue_expired(connection, max_attempts=settings.max_attempts)
+    alert_dead(engine, requeued, window_s=settings.alert_window_s)
 
 
 def _starting(instance: DagsterInstance, beating: set[str]) -> tuple[int, int]:

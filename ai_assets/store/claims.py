@@ -1,27 +1,20 @@
-"""Claims of members' trigger jobs: taking for a worker, progress, handing back, taking over what was lost.
+"""Claiming trigger jobs: members' jobs for a worker, one job by its id for a run; how much work waits.
 
-Here: the Python side of `biz.ai_claim_member_jobs` and `biz.ai_take_over_lost`, and what a next attempt must know of
-the earlier ones. Not here: the sites' jobs (`store.inbox`), the workers themselves (`store.workers`), chains.
+Here: the Python side of `biz.ai_claim_member_jobs`, and what a next attempt must know of the earlier ones.
+Not here: what becomes of a lease (`store.leases`), heartbeats (`store.workers`), chains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
-from ai_assets.store.trigger_jobs import (
-    JOB_COLUMNS,
-    RETRY_BASE_S,
-    RETRY_LONGEST_S,
-    TriggerJob,
-    short_error,
-    trigger_job,
-)
+from ai_assets.store.trigger_jobs import JOB_COLUMNS, TriggerJob, trigger_job
 
 DUE_COUNTED = 10_000
 """`waiting` counts the due jobs up to here: nobody starts another worker for more."""
@@ -32,41 +25,18 @@ _CLAIM = text(
     from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)
     """  # noqa: S608  # a constant
 )
-# the attempt too: a chain that was thought lost must not end the next one's, in the same worker or another
-_HAND_BACK = text(
-    """
-    with held as (
-        select h.id from biz.ai_trigger_jobs h
-        where h.id = any(:ids) and h.lease_owner = :owner and h.status = 'running'
-          and (cast(:attempts as integer) is null or h.attempts = :attempts)
-        order by h.id
-        for no key update)
+# waits for a row that somebody has locked: the run that asks has nothing else to do
+_CLAIM_JOB = text(
+    f"""
     update biz.ai_trigger_jobs j
-    set status = 'pending', attempts = greatest(0, j.attempts - 1), lease_owner = null, lease_until = null,
-        error_message = :error
-    from held where j.id = held.id
-    """
-)
-_LET_GO = text(
-    """
-    update biz.ai_trigger_jobs set lease_owner = null, lease_until = clock_timestamp()
-    where id = :id and lease_owner = :owner and status = 'running'
-      and (cast(:attempts as integer) is null or attempts = :attempts)
-    """
-)
-# a row that somebody holds at this moment is left to its lease
-_LET_ALL_GO = text(
-    """
-    with ours as (
-        select h.id from biz.ai_trigger_jobs h where h.lease_owner = :owner and h.status = 'running'
-        order by h.id
-        for no key update skip locked)
-    update biz.ai_trigger_jobs j set lease_owner = null, lease_until = clock_timestamp()
-    from ours where j.id = ours.id
-    """
-)
-_TAKE_OVER = text(
-    f"select {JOB_COLUMNS} from biz.ai_take_over_lost(:max_attempts, :wait_s, :longest_wait_s)"  # noqa: S608  # a constant
+    set status = 'running', attempts = attempts + 1, launches = greatest(launches, attempts) + 1,
+        started_at = coalesce(started_at, clock_timestamp()), finished_at = null, error_message = null,
+        lease_owner = :owner, run_id = :run_id, lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+    where id = :id and (status = 'pending' or (:again and status in ('completed', 'partial', 'failed', 'dead')))
+      and not exists (select from biz.ai_trigger_jobs o
+        where o.status = 'running' and o.site_id = j.site_id and o.member_id = j.member_id)
+    returning {JOB_COLUMNS}
+    """  # noqa: S608  # a constant
 )
 _EARLIER_STEPS = text(
     """
@@ -178,35 +148,27 @@ def claim_member_jobs(
     return [trigger_job(row) for row in connection.execute(_CLAIM, parameters).mappings()]
 
 
-def hand_back(
-    connection: Connection, job_ids: Sequence[int], *, owner: str, error: str, attempts: int | None = None
-) -> int:
-    """Let another worker do these jobs at once; the attempt does not count. Returns how many were this owner's.
+def claim_job(
+    connection: Connection,
+    job_id: int,
+    *,
+    owner: str,
+    lease_s: float,
+    run_id: str | None,
+    again: bool = False,
+) -> TriggerJob | None:
+    """Claim one job by its id; None where it is not pending or a chain of its member runs.
 
-    `attempts`: only where the job is still at this one.
+    `again`: also a job that has ended. Waits for a row that somebody has locked.
     """
-    parameters = {"ids": list(job_ids), "owner": owner, "error": short_error(error), "attempts": attempts}
-    return connection.execute(_HAND_BACK, parameters).rowcount
-
-
-def let_go(connection: Connection, job_id: int, *, owner: str, attempts: int | None = None) -> int:
-    """End this owner's hold now, so that the job is taken over as lost; returns 1, or 0 where it is not its own."""
-    return connection.execute(_LET_GO, {"id": job_id, "owner": owner, "attempts": attempts}).rowcount
-
-
-def let_all_go(connection: Connection, *, owner: str) -> int:
-    """End this owner's hold on whatever it still holds; returns how many there were."""
-    return connection.execute(_LET_ALL_GO, {"owner": owner}).rowcount
-
-
-def take_over_lost(connection: Connection, *, max_attempts: int) -> list[TriggerJob]:
-    """Give members' jobs whose lease has ended another attempt, or up; returns them as they are now.
-
-    Status is pending, to be claimed after a growing wait, or dead. Calls that the dead attempt left in flight are
-    settled as outcome unknown, charged at their estimate.
-    """
-    parameters = {"max_attempts": max_attempts, "wait_s": RETRY_BASE_S, "longest_wait_s": RETRY_LONGEST_S}
-    return [trigger_job(row) for row in connection.execute(_TAKE_OVER, parameters).mappings()]
+    parameters = {"id": job_id, "owner": owner, "lease_s": lease_s, "run_id": run_id, "again": again}
+    try:
+        with connection.begin_nested():
+            row = connection.execute(_CLAIM_JOB, parameters).mappings().one_or_none()
+    except IntegrityError:
+        # another claimed a job of this member at the same instant: the unique index refused this one
+        return None
+    return trigger_job(row) if row else None
 
 
 def earlier_steps(connection: Connection, job_id: int) -> list[EarlierStep]:

@@ -1,7 +1,7 @@
 """The inbox of events: taking one in, looking at its trigger job, ending it.
 
-Not here: the duplicate rule (in `biz.fire_ai_event`, the one door for every language), holding jobs while their chains
-run (`ai_assets.store.claims` the members', `ai_assets.store.site_jobs` the sites'), chains, Dagster runs.
+Not here: the duplicate rule (in `biz.fire_ai_event`, the one door for every language), claims (`store.claims`), leases
+(`store.leases`), chains, Dagster runs.
 A job goes pending → running → completed | partial | failed; a lost attempt goes back to pending, or dead.
 """
 

@@ -17,6 +17,7 @@ WHY_LIMIT = 300
 
 _REPLAY = text("select outcome, replay from biz.ai_replay_job(:id, :forced)")
 _CANCEL = text("select biz.ai_cancel_job(:id, :why)")
+_UNLOCKED = text("select id from biz.ai_trigger_jobs where id = :id for no key update skip locked")
 _ASKED_TO_STOP = text(
     """
     select id, attempts from biz.ai_trigger_jobs
@@ -61,6 +62,13 @@ def cancel_job(connection: Connection, job_id: int, *, why: str) -> str | None:
     said = (storable(redact_text(why)) or "")[:WHY_LIMIT]
     status: str | None = connection.execute(_CANCEL, {"id": job_id, "why": said}).scalar_one()
     return status
+
+
+def cancel_unlocked_job(connection: Connection, job_id: int, *, why: str) -> str | None:
+    """As `cancel_job`, but None and no change where somebody has locked the job's row: it waits for no lock."""
+    if connection.execute(_UNLOCKED, {"id": job_id}).first() is None:
+        return None
+    return cancel_job(connection, job_id, why=why)
 
 
 def asked_to_stop(connection: Connection, *, owner: str) -> set[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""A trigger job, one row of the inbox, as a value. Not here: statements (`inbox`, `claims`, `site_jobs`)."""
+"""A trigger job, one row of the inbox, as a value. Not here: statements (`inbox`, `claims`, `leases`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ JOB_COLUMNS = """id, event_type, site_id, member_id, payload::text as payload, i
         duplicate_of,
         case when business_date between date '0001-01-01' and date '9999-12-31'
             then to_char(business_date::timestamp, 'YYYY-MM-DD') end as business_date,
-        attempts, step_results, error_message, created_at, started_at, finished_at, run_id"""
+        attempts, greatest(launches, attempts) as launches, step_results, error_message, created_at, started_at,
+        finished_at, run_id"""
 """What `trigger_job` reads. Text where Postgres holds more than the driver can read: one row would fail its batch."""
 
 
@@ -39,6 +40,8 @@ class TriggerJob:
     duplicate_of: int | None
     business_date: date | None
     attempts: int
+    launches: int
+    """Runs or workers that began or were to begin on it; unlike `attempts` never counted back."""
     step_results: list[dict[str, Any]]
     error_message: str | None
     created_at: datetime

@@ -1,6 +1,7 @@
-"""Workers' heartbeats: which live, which are lost. Not here: what they work on (`store.claims`), Dagster's runs.
+"""Heartbeats of workers and site runs: they renew leases and show who is alive.
 
-A killed process leaves its Dagster run STARTED: only the heartbeat tells.
+Not here: claims (`store.claims`), what becomes of an expired lease (`store.leases`), Dagster's runs. A killed process
+leaves its Dagster run STARTED: only the heartbeat shows that it is gone.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# a row that somebody holds at this moment (a backend's open transaction with a duplicate or forced event) is passed
-# over: waiting for it would hold up the other jobs' prolonging, and could deadlock. It is ours all the same
-_BEAT = text(
+EVENT_WORKER = "event_worker"
+SITE_RUN = "site_run"
+"""Kinds of lease holders."""
+
+# A locked row (a backend's open transaction with a duplicate or forced event) is skipped: waiting for it would delay
+# the other jobs' renewal and could deadlock. Its lease is not expired while the holder is alive (`ai_expired_jobs`).
+_HEARTBEAT = text(
     """
     with worker as (
         insert into biz.ai_workers as w (id, kind, run_id, host, pid, running, draining, lease_s, ends_at)
@@ -25,53 +30,53 @@ _BEAT = text(
         select h.id from biz.ai_trigger_jobs h where h.lease_owner = :id and h.status = 'running'
         order by h.id
         for no key update skip locked),
-    prolonged as (
+    renewed as (
         update biz.ai_trigger_jobs j set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
         from free where j.id = free.id)
     select j.id, j.attempts from biz.ai_trigger_jobs j where j.lease_owner = :id and j.status = 'running'
     """
 )
-_GONE = text("delete from biz.ai_workers where id = :id")
+_DELETE = text("delete from biz.ai_workers where id = :id")
 # the row stays while its Dagster run comes to its end: a run without a heartbeat would be taken for a dead one
-_GOODBYE = text(
+_MARK_STOPPED = text(
     """
     update biz.ai_workers
     set running = 0, draining = true, heartbeat_at = clock_timestamp(), ends_at = coalesce(ends_at, clock_timestamp())
     where id = :id
     """
 )
-_LOST = text(
+_EXPIRED = text(
     """
     select id, run_id from biz.ai_workers
     where heartbeat_at + make_interval(secs => lease_s) < clock_timestamp() order by heartbeat_at
     """
 )
-_LIVE = text(
+_ALIVE = text(
     """
     select count(*) as workers, count(*) filter (where running = 0) as free from biz.ai_workers
-    where not draining and heartbeat_at + make_interval(secs => lease_s) >= clock_timestamp()
+    where kind = :kind and not draining and heartbeat_at + make_interval(secs => lease_s) >= clock_timestamp()
     """
 )
 _RUN_IDS = text("select run_id from biz.ai_workers where run_id is not null")
 
 
 @dataclass(frozen=True)
-class LostWorker:
-    """A worker that gave no sign of life within its lease, and the Dagster run it was in."""
+class ExpiredWorker:
+    """A worker or site run that sent no heartbeat within its lease, and its Dagster run."""
 
     id: str
     run_id: str | None
 
 
 @dataclass(frozen=True)
-class Live:
-    """Workers that live and take new jobs; `free`: how many of them run nothing now."""
+class Alive:
+    """Workers that are alive and claim new jobs; `free`: how many of them run nothing now."""
 
     workers: int
     free: int
 
 
-def beat(
+def heartbeat(
     connection: Connection,
     *,
     worker_id: str,
@@ -83,11 +88,9 @@ def beat(
     draining: bool,
     lease_s: float,
 ) -> dict[int, int]:
-    """Say that a worker lives and hold its jobs on for `lease_s` from now; returns those that are still its own.
+    """Record that a worker or site run is alive and renew its leases for `lease_s` from now; returns its jobs.
 
-    Each job's id with its attempt.
-
-    `draining`: it takes nothing new and ends soon.
+    Each job's id with its attempt. `draining`: it claims nothing new and ends soon. Waits for no lock.
     """
     parameters = {
         "id": worker_id,
@@ -99,29 +102,29 @@ def beat(
         "draining": draining,
         "lease_s": lease_s,
     }
-    return {row.id: row.attempts for row in connection.execute(_BEAT, parameters)}
+    return {row.id: row.attempts for row in connection.execute(_HEARTBEAT, parameters)}
 
 
-def goodbye(connection: Connection, worker_id: str) -> None:
-    """A worker has ended by itself; its run will in a moment. `lost` tells of it a lease later, for its row to go."""
-    connection.execute(_GOODBYE, {"id": worker_id})
+def mark_stopped(connection: Connection, worker_id: str) -> None:
+    """A worker has ended by itself and its run will in a moment; a lease later its row is among the `expired`."""
+    connection.execute(_MARK_STOPPED, {"id": worker_id})
 
 
-def gone(connection: Connection, worker_id: str) -> None:
-    """A worker and its run have ended: its row goes."""
-    connection.execute(_GONE, {"id": worker_id})
+def delete(connection: Connection, worker_id: str) -> None:
+    """Delete the row of a worker that has ended together with its run."""
+    connection.execute(_DELETE, {"id": worker_id})
 
 
-def lost(connection: Connection) -> list[LostWorker]:
-    """Workers whose heartbeat is older than their lease, the longest lost first."""
-    return [LostWorker(row.id, row.run_id) for row in connection.execute(_LOST)]
+def expired(connection: Connection) -> list[ExpiredWorker]:
+    """Workers and site runs whose heartbeat is older than their lease, the oldest first."""
+    return [ExpiredWorker(row.id, row.run_id) for row in connection.execute(_EXPIRED)]
 
 
-def live(connection: Connection) -> Live:
-    """How many workers take new jobs."""
-    return Live(**connection.execute(_LIVE).mappings().one())
+def alive(connection: Connection, kind: str = EVENT_WORKER) -> Alive:
+    """How many workers of a kind claim new jobs."""
+    return Alive(**connection.execute(_ALIVE, {"kind": kind}).mappings().one())
 
 
 def run_ids(connection: Connection) -> set[str]:
-    """The Dagster runs in which a worker gave a heartbeat and has not ended."""
+    """The Dagster runs that sent a heartbeat and have not ended."""
     return set(connection.execute(_RUN_IDS).scalars())

@@ -12,7 +12,7 @@ from ai_assets.chains import worker as worker_module
 from ai_assets.chains.member_chain import ChainStoppedError, run_chain
 from ai_assets.chains.worker import Worker
 from ai_assets.chains.worker_values import WorkerLimits
-from ai_assets.store import claims
+from ai_assets.store import claims, leases
 
 
 def a_worker(runtime, events, **limits):
@@ -92,7 +92,7 @@ def test_until_empty_waits_for_what_another_worker_runs(make_runtime, events, si
     thread.start()
     assert not done.wait(0.7)
     with events.engine.begin() as connection:
-        claims.hand_back(connection, [job.id], owner="other", error="not mine")
+        leases.requeue(connection, [job.id], owner="other", error="not mine")
     thread.join(60)
     assert events.job(job.id).status == "completed"
 
@@ -245,7 +245,7 @@ def test_an_attempt_that_lost_postgres_is_made_again(
     make_runtime, events, simulator, monkeypatch, server_url
 ):
     monkeypatch.setattr(worker_module, "UPKEEP_S", 0.2)
-    monkeypatch.setattr(claims, "RETRY_BASE_S", 0.1)
+    monkeypatch.setattr(leases, "RETRY_BASE_S", 0.1)
     name = events.engine.url.database
     admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from ai_assets.chains import worker as worker_module
 from ai_assets.chains.worker import Worker
 from ai_assets.chains.worker_values import WorkerLimits
-from ai_assets.store import claims, inbox, workers
+from ai_assets.store import claims, inbox, leases, workers
 
 PATIENCE_S = 60.0
 
@@ -76,7 +76,7 @@ def test_a_backends_open_transaction_about_a_running_event_costs_the_worker_no_j
 def test_a_heartbeat_that_asks_while_a_claim_is_made_loses_no_chain(make_runtime, events, monkeypatch):
     job_id = events.consumption()
     worker = a_worker(make_runtime(), events)
-    asked, beat, claim = threading.Event(), workers.beat, claims.claim_member_jobs
+    asked, beat, claim = threading.Event(), workers.heartbeat, claims.claim_member_jobs
 
     def slow_beat(*args, **kwargs):
         found = beat(*args, **kwargs)
@@ -89,11 +89,11 @@ def test_a_heartbeat_that_asks_while_a_claim_is_made_loses_no_chain(make_runtime
     def claim_while_asked(connection, **kwargs):
         jobs = claim(connection, **kwargs)
         if jobs:
-            threading.Thread(target=worker._heart.beat, name="beside").start()
+            threading.Thread(target=worker._heartbeat.send, name="beside").start()
             assert asked.wait(PATIENCE_S)
         return jobs
 
-    monkeypatch.setattr(workers, "beat", slow_beat)
+    monkeypatch.setattr(workers, "heartbeat", slow_beat)
     monkeypatch.setattr(claims, "claim_member_jobs", claim_while_asked)
     summary = worker.run()
     assert summary.lost == 0
@@ -157,13 +157,13 @@ def test_an_error_of_the_database_in_a_claim_is_borne(make_runtime, events, monk
 
 def test_a_stop_in_the_last_moment_is_told(make_runtime, events, monkeypatch):
     stop = threading.Event()
-    gone = workers.gone
+    gone = workers.delete
 
     def gone_while_stopped(*args):
         stop.set()
         gone(*args)
 
-    monkeypatch.setattr(workers, "gone", gone_while_stopped)
+    monkeypatch.setattr(workers, "delete", gone_while_stopped)
     assert a_worker(make_runtime(), events).run(stop).stopped
 
 
@@ -181,6 +181,6 @@ def test_a_job_that_could_not_be_ended_is_let_go_when_its_worker_ends(make_runti
     [(due,)] = events.rows("select lease_until <= clock_timestamp() from biz.ai_trigger_jobs")
     assert due, "its member waits for no lease"
     monkeypatch.setattr(inbox, "finish", finish)
-    monkeypatch.setattr(claims, "RETRY_BASE_S", 0.1)
+    monkeypatch.setattr(leases, "RETRY_BASE_S", 0.1)
     events.work(make_runtime())
     assert (events.job(job_id).status, events.job(job_id).attempts) == ("completed", 2)

@@ -53,7 +53,7 @@ def beat(
     engine: Engine, worker_id: str, run_id: str | None, *, draining: bool = False, lease_s: float = 60.0
 ) -> None:
     with engine.begin() as connection:
-        workers.beat(
+        workers.heartbeat(
             connection,
             worker_id=worker_id,
             kind="event_worker",

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from ai_assets.partitions import AREA_PARTITIONS, block_of, range_tags
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.sensors.dws_completed import dws_completed
-from ai_assets.store import site_jobs
+from ai_assets.store import claims, leases, workers
 
 
 @pytest.fixture
@@ -79,6 +79,23 @@ def launch(fresh: DagsterInstance, make_definitions):
         return fresh.create_run_for_job(job, tags=dict(request.tags), status=status).run_id
 
     return launched
+
+
+def claimed_by_run(engine: Engine, job_id: int, run_id: str) -> None:
+    """As a site run begins: its first heartbeat, then the claim."""
+    owner = f"run:{run_id}"
+    with engine.begin() as connection:
+        workers.heartbeat(
+            connection, worker_id=owner, kind=workers.SITE_RUN, run_id=run_id, host="h", pid=1, running=0,
+            draining=False, lease_s=60.0,
+        )  # fmt: skip
+        assert claims.claim_job(connection, job_id, owner=owner, lease_s=60, run_id=run_id)
+
+
+def no_heartbeat_any_more(engine: Engine) -> None:
+    """More than a lease passes without a heartbeat."""
+    execute(engine, "update biz.ai_workers set heartbeat_at = heartbeat_at - interval '61 s'")
+    execute(engine, "update biz.ai_trigger_jobs set lease_until = lease_until - interval '61 s'")
 
 
 def test_the_first_tick_takes_only_each_sites_newest_batch_and_asks_for_one_range_run_each(
@@ -163,21 +180,46 @@ def test_a_killed_run_is_marked_failed_and_its_job_waits_for_another_attempt(
     request = next(request for request in tick().run_requests if request.tags["ai/site"] == "1001")
     run_id = launch(request, DagsterRunStatus.STARTED)
     job_id = int(request.tags["ai/trigger_job"])
-    with venue_engine.begin() as connection:
-        site_jobs.claim(connection, job_id, owner="run:x", lease_s=60, run_id=run_id)
+    claimed_by_run(venue_engine, job_id, run_id)
     tick()
     assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.STARTED
-    execute(
-        venue_engine,
-        "update biz.ai_trigger_jobs set lease_until = now() - interval '1 s' where id = :id",
-        id=job_id,
-    )
+    no_heartbeat_any_more(venue_engine)
     tick()
     (job,) = rows(
         venue_engine, f"select *, not_before > now() as waits from biz.ai_trigger_jobs where id = {job_id}"
     )
     assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.FAILURE
     assert (job["status"], job["attempts"], job["waits"]) == ("pending", 1, True)
+
+
+def test_a_cancelled_run_whose_process_was_killed_ends_as_cancelled_and_its_job_is_not_tried_again(
+    tick, launch, venue_engine: Engine, fresh: DagsterInstance
+):
+    request = next(request for request in tick().run_requests if request.tags["ai/site"] == "1001")
+    run_id = launch(request, DagsterRunStatus.CANCELING)
+    job_id = int(request.tags["ai/trigger_job"])
+    claimed_by_run(venue_engine, job_id, run_id)
+    no_heartbeat_any_more(venue_engine)
+    assert [again.tags["ai/site"] for again in tick().run_requests] == ["1002"]
+    (job,) = rows(venue_engine, f"select status, error_message from biz.ai_trigger_jobs where id = {job_id}")
+    assert tuple(job.values()) == ("failed", "the run was cancelled")
+    assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.CANCELED
+
+
+def test_a_run_that_was_asked_to_stop_is_followed_by_a_run_of_its_own_number(
+    tick, launch, venue_engine: Engine
+):
+    (request,) = [request for request in tick().run_requests if request.tags["ai/site"] == "1001"]
+    run_id = launch(request, DagsterRunStatus.FAILURE)
+    job_id = int(request.tags["ai/trigger_job"])
+    claimed_by_run(venue_engine, job_id, run_id)
+    with venue_engine.begin() as connection:
+        leases.requeue(connection, [job_id], owner=f"run:{run_id}", error="its run was asked to stop")
+    (again,) = [request for request in tick().run_requests if request.tags["ai/site"] == "1001"]
+    assert again.run_key != request.run_key
+    assert again.tags["ai/attempt"] == "2"
+    (job,) = rows(venue_engine, f"select status, attempts from biz.ai_trigger_jobs where id = {job_id}")
+    assert tuple(job.values()) == ("pending", 0), "the run before is no lost attempt of this launch"
 
 
 def test_keys_of_a_site_that_stand_apart_are_moved_together(tick, fresh: DagsterInstance):

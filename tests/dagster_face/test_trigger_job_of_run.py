@@ -7,13 +7,14 @@ import signal
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from ai_assets.assets.trigger_job import JOB_TAG
 from ai_assets.chains.observer import observed
 from ai_assets.partitions import range_tags
+from ai_assets.sensors.upkeep import recover_site_jobs, recover_stalled_runs
 from ai_assets.simulator.server import Simulator
-from ai_assets.store import inbox, site_jobs
+from ai_assets.store import claims, inbox, site_jobs
 from ai_assets.store.job_control import cancel_job
 from ai_assets.store.trigger_jobs import TriggerJob
 
@@ -67,7 +68,7 @@ def test_a_job_that_another_run_works_on_is_not_touched(
     run_job, job, venue_engine: Engine, simulator: Simulator
 ):
     with venue_engine.begin() as connection:
-        site_jobs.claim(connection, job().id, owner="run:other", lease_s=60, run_id="other")
+        claims.claim_job(connection, job().id, owner="run:other", lease_s=60, run_id="other")
     assert not run_job().success
     assert job().status == "running"
     assert job().run_id == "other"
@@ -109,15 +110,48 @@ def test_a_run_that_a_person_cancels_ends_its_job(
     assert simulator.stats()["total"] < 72
 
 
-def test_a_run_that_is_only_told_to_stop_hands_its_job_back(run_job, job, simulator: Simulator):
+def test_a_run_that_is_only_asked_to_stop_requeues_its_job_and_its_attempt_does_not_count(
+    run_job, job, simulator: Simulator
+):
     simulator.configure(latency=0.05)
     with observed(stop_politely):
         assert not run_job().success
-    assert job().status == "pending"
-    assert job().attempts == 1
+    assert (job().status, job().attempts, job().launches) == ("pending", 0, 1)
     assert run_job().success
-    assert (job().status, job().attempts) == ("completed", 2)
+    assert (job().status, job().attempts, job().launches) == ("completed", 1, 2)
     assert simulator.stats()["total"] <= 72 + 16
+
+
+def test_a_backends_open_transaction_costs_a_live_run_no_job_and_holds_up_no_sensor(
+    run_job, job, job_id, simulator: Simulator, venue_engine: Engine, instance: DagsterInstance, monkeypatch
+):
+    """The transaction outlasts the lease; the sensor looks for expired leases meanwhile and right after."""
+    monkeypatch.setenv("AI_LEASE_S", "5")
+    backend = venue_engine.connect()
+    seen: list[str] = []
+
+    def look(_cell, _result) -> None:
+        if not seen:
+            backend.execute(text("select from biz.ai_trigger_jobs where id = :id for update"), {"id": job_id})
+        elif len(seen) == 1:
+            with venue_engine.connect() as connection:
+                until = connection.execute(text("select clock_timestamp() + interval '6 s'")).scalar_one()
+                while connection.execute(text("select clock_timestamp() < :at"), {"at": until}).scalar_one():
+                    recover_stalled_runs(venue_engine, instance)
+                    recover_site_jobs(venue_engine, instance)
+                    connection.execute(text("select pg_sleep(0.5)"))
+            backend.rollback()
+            backend.close()
+            # most likely before the next heartbeat: the lease is over, and its holder is alive
+            recover_site_jobs(venue_engine, instance)
+            seen.append(job().status)
+        seen.append("step")
+
+    with observed(look):
+        result = run_job()
+    assert result.success
+    assert "running" in seen
+    assert (job().status, job().attempts, job().run_id) == ("completed", 1, result.run_id)
 
 
 def test_a_run_whose_job_an_operator_cancels_stops_at_its_heartbeat_with_what_it_made(

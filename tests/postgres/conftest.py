@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, RowMapping, create_engine, text
 from ai_assets.guard.admission import Admission, Call, Guard, GuardRefusalError, Reuse
 from ai_assets.guard.ending import Answer, Ending, Settlement
 from ai_assets.guard.limits import GuardLimits
-from ai_assets.store import embedded, inbox, site_jobs
+from ai_assets.store import claims, embedded, inbox
 from ai_assets.store.engine import make_engine
 from ai_assets.store.run_log import CallRecord
 from ai_assets.store.texts import storable_json
@@ -162,7 +162,7 @@ class Inbox(Database):
 
     def claim(self, job_id: int, owner: str = "run:1", **how: Any) -> TriggerJob | None:
         with self.engine.begin() as connection:
-            return site_jobs.claim(
+            return claims.claim_job(
                 connection, job_id, **{"owner": owner, "lease_s": 60.0, "run_id": "run-1", **how}
             )
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from ai_assets.store import claims, inbox, workers
+from ai_assets.store import claims, inbox, leases, workers
 from ai_assets.store.trigger_jobs import TriggerJob
 
 FINISHED = 1_000_000
@@ -85,16 +85,16 @@ def test_the_rest_of_a_workers_life_walks_no_ledger_either(long_queue):
     with long_queue.connect() as connection, reads(connection) as read:
         for number in range(CLAIMS):
             jobs = claim(connection, 4)
-            workers.beat(
+            workers.heartbeat(
                 connection, worker_id="w1", kind="event_worker", run_id=None, host="h", pid=1, running=4,
                 draining=False, lease_s=60.0,
             )  # fmt: skip
             claims.earlier_steps(connection, jobs[0].id)
             inbox.finish(connection, jobs[0].id, owner="w1", status="completed", step_results=[], error=None)
-            assert claims.hand_back(connection, [job.id for job in jobs[1:3]], owner="w1", error="x") == 2
-            claims.let_go(connection, jobs[3].id, owner="w1")
+            assert leases.requeue(connection, [job.id for job in jobs[1:3]], owner="w1", error="x") == 2
+            leases.expire_lease(connection, jobs[3].id, owner="w1")
             claims.waiting(connection, rate_per_minute=60)
-            assert len(claims.take_over_lost(connection, max_attempts=3)) == 1
+            assert len(leases.requeue_expired(connection, max_attempts=3)) == 1
             inbox.fire(connection, "consumption", site_id=1, member_id=5_000_000 + number)
         walks, _rows = read()
     assert walks == 0

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from ai_assets.store import claims, inbox, site_jobs
+from ai_assets.store import claims, inbox
 
 
 class Queue:
@@ -377,7 +377,7 @@ def test_an_older_job_that_is_committed_late_does_not_let_two_claimers_meet_at_o
 def test_a_job_of_the_member_that_is_claimed_by_its_id_at_this_instant_is_no_error(queue):
     head, behind, other = queue.add(member=5), queue.add(member=5), queue.add(member=6)
     with queue.db.engine.connect() as by_id:
-        assert site_jobs.claim(by_id, behind, owner="run:1", lease_s=60.0, run_id=None)
+        assert claims.claim_job(by_id, behind, owner="run:1", lease_s=60.0, run_id=None)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(queue.ids)
             for _ in range(1000):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ai_assets.store import site_jobs
+from ai_assets.store import leases
 
 NOTE = {"note_content": "喜欢靠窗的台", "noted_by_name": "小王", "noted_by_created_at": "2026-08-19T20:00:00"}
 
@@ -159,7 +159,9 @@ def test_one_that_failed_holds_no_key(inbox_of):
 def test_one_that_is_dead_holds_no_key(inbox_of):
     first = inbox_of.fire("dws_completed")
     with inbox_of.engine.begin() as connection:
-        assert site_jobs.give_back(connection, first, attempts=3, max_attempts=3, error="lost") == "dead"
+        lost = leases.lose_start(connection, first, max_attempts=1)
+    assert lost is not None
+    assert lost.status == "dead"
     assert inbox_of.fire("dws_completed").status == "pending"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from ai_assets.store import claims, inbox, site_jobs
+from ai_assets.store import claims, inbox, leases, site_jobs
 from ai_assets.store.payloads import readable, sendable
 from ai_assets.store.trigger_jobs import TriggerJob
 
@@ -228,7 +228,7 @@ def test_rows_that_cannot_be_read_fail_no_batch_of_claims(inbox_of):
 def test_rows_that_cannot_be_read_are_taken_over_with_the_others(inbox_of):
     insert(inbox_of, "consumption", status="running")
     with inbox_of.engine.begin() as connection:
-        check(claims.take_over_lost(connection, max_attempts=3))
+        check(leases.requeue_expired(connection, max_attempts=3))
 
 
 def test_rows_that_cannot_be_read_stop_no_tick_of_the_sites_sensor(inbox_of):
@@ -241,7 +241,7 @@ def test_rows_that_cannot_be_read_stop_no_tick_of_the_sites_sensor(inbox_of):
     check([job for job in claimed if job])
     inbox_of.run("update biz.ai_trigger_jobs set lease_until = now() - interval '1 s'")
     with inbox_of.engine.begin() as connection:
-        check(site_jobs.lost_site_jobs(connection))
+        check(leases.expired_site_jobs(connection))
 
 
 def test_a_row_whose_batch_finished_at_no_time_is_no_known_batch(inbox_of):

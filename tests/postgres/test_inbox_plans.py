@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine, event, text
 
-from ai_assets.store import inbox, site_jobs
+from ai_assets.store import claims, inbox, site_jobs
 
 FINISHED_ROWS = 50_000
 PENDING_MEMBERS = 5_000
@@ -83,20 +83,17 @@ def plans_of(engine: Engine, work) -> list[dict]:
 @pytest.mark.parametrize(
     ("work", "indexes"),
     [
-        (lambda c: site_jobs.claim(c, FINISHED_ROWS + 1, owner="o", lease_s=60, run_id=None), ("pkey",)),
-        # the few running ones may be looked at all: no more than the workers hold
-        (lambda c: site_jobs.heartbeat(c, 77, owner="o", lease_s=60), ("pkey", "running")),
+        (lambda c: claims.claim_job(c, FINISHED_ROWS + 1, owner="o", lease_s=60, run_id=None), ("pkey",)),
         (
+            # the few running ones may be looked at all: no more than the workers hold
             lambda c: inbox.finish(c, 77, owner="o", status="completed", step_results=[], error=None),
             ("pkey", "running"),
         ),
-        (lambda c: site_jobs.end(c, 77, status="failed", error="x"), ("pkey",)),
         (lambda c: inbox.job(c, 77), ("pkey",)),
-        (lambda c: site_jobs.lost_site_jobs(c), ("running",)),
         (lambda c: site_jobs.due_site_jobs(c), ("due_sites",)),
         (lambda c: site_jobs.unknown_batches(c, [(1, "10", None), (1, "20", None)]), ("batches",)),
     ],
-    ids=["claim", "heartbeat", "finish", "end", "job", "lost", "due", "unknown batches"],
+    ids=["claim", "finish", "job", "due", "unknown batches"],
 )
 def test_the_hot_statements_use_their_index_and_never_walk_the_ledger(ledger, work, indexes):
     (plan,) = plans_of(ledger, work)
@@ -107,7 +104,7 @@ def test_the_hot_statements_use_their_index_and_never_walk_the_ledger(ledger, wo
 
 def test_a_members_running_chain_is_found_by_the_index_that_forbids_a_second(ledger):
     (plan,) = plans_of(
-        ledger, lambda c: site_jobs.claim(c, FINISHED_ROWS + 1, owner="o", lease_s=60, run_id=None)
+        ledger, lambda c: claims.claim_job(c, FINISHED_ROWS + 1, owner="o", lease_s=60, run_id=None)
     )
     indexes = {node.get("Index Name") for node in nodes(plan)}
     assert indexes & {"ai_trigger_jobs_one_chain_a_member", "ai_trigger_jobs_running"}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import claims, site_jobs
+from ai_assets.store import leases, site_jobs
 from ai_assets.store.job_control import Replayed, asked_to_stop, cancel_job, replay_job
 from ai_assets.store.job_filter import JobFilter
 from ai_assets.store.job_list import find_jobs, ids_to_replay, job_details
@@ -239,7 +239,7 @@ def test_a_running_job_keeps_its_member_until_its_holder_lets_it_go_and_is_never
     with inbox_of.engine.begin() as connection:
         assert asked_to_stop(connection, owner="w1") == {(job.id, 1)}
         assert asked_to_stop(connection, owner="w2") == set()
-        assert claims.hand_back(connection, [job.id], owner="w1", error="its worker was asked to stop") == 1
+        assert leases.requeue(connection, [job.id], owner="w1", error="its worker was asked to stop") == 1
     after = inbox_of.job(job.id)
     assert (after.status, after.error_message) == ("failed", "cancelled by kim")
     assert inbox_of.claim(behind.id) is not None
@@ -253,7 +253,7 @@ def test_a_cancelled_job_whose_worker_was_killed_is_neither_tried_again_nor_dead
     cancel(inbox_of, job.id)
     inbox_of.end_lease(job.id)
     with inbox_of.engine.begin() as connection:
-        (taken,) = claims.take_over_lost(connection, max_attempts=3)
+        (taken,) = leases.requeue_expired(connection, max_attempts=3)
     assert (taken.id, taken.status, taken.error_message) == (job.id, "failed", "cancelled by kim")
 
 
@@ -263,14 +263,14 @@ def test_a_sites_run_hears_at_its_heartbeat_that_it_was_cancelled_and_ends_with_
     inbox_of.claim(job.id)
     cancel(inbox_of, job.id, "cancelled by kim: too dear")
     with inbox_of.engine.begin() as connection:
-        assert not site_jobs.heartbeat(connection, job.id, owner="run:1", lease_s=60.0)
+        assert asked_to_stop(connection, owner="run:1") == {(job.id, 1)}
     assert inbox_of.finish(job.id, status="partial", error="cancelled x 40")
     after = inbox_of.job(job.id)
     assert (after.status, after.error_message) == ("partial", "cancelled by kim: too dear; cancelled x 40")
     # its run, re-executed by a person, begins without that
     assert inbox_of.claim(job.id, again=True) is not None
     with inbox_of.engine.begin() as connection:
-        assert site_jobs.heartbeat(connection, job.id, owner="run:1", lease_s=60.0)
+        assert asked_to_stop(connection, owner="run:1") == set()
 
 
 def test_a_job_that_came_to_its_end_before_it_could_be_stopped_is_completed(inbox_of):

@@ -133,7 +133,7 @@ def test_a_database_of_the_first_revision_with_rows_in_it_is_brought_on(
             connection, owner="w1", run_id=None, lease_s=60.0, limit=16, after_site=None
         )
         assert [job.member_id for job in jobs] == [5]
-        assert workers.live(connection) == workers.Live(workers=1, free=1)
+        assert workers.alive(connection) == workers.Alive(workers=1, free=1)
     engine.dispose()
 
 

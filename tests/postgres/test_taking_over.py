@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ai_assets.guard.ending import Answer, Ending
-from ai_assets.store import claims, inbox, site_jobs, upkeep, workers
+from ai_assets.store import claims, inbox, leases, upkeep, workers
 from ai_assets.store.run_log import CallRecord
 
 MADE = Ending(CallRecord("success", tokens_used=7), "passed")
@@ -47,7 +47,7 @@ class Life:
             return what(connection, *given, **how)
 
     def take_over(self, max_attempts=3):
-        return self.do(claims.take_over_lost, max_attempts=max_attempts)
+        return self.do(leases.requeue_expired, max_attempts=max_attempts)
 
     def wait_s(self, job_id):
         return self.inbox.value(
@@ -61,7 +61,7 @@ class Life:
 
 def test_a_job_handed_back_is_pending_at_once_and_its_attempt_does_not_count(life):
     job = life.running()
-    assert life.do(claims.hand_back, [job.id], owner="w1", error="asked to stop\x00") == 1
+    assert life.do(leases.requeue, [job.id], owner="w1", error="asked to stop\x00") == 1
     back = life.inbox.job(job.id)
     assert (back.status, back.attempts, back.error_message) == ("pending", 0, "asked to stop\ufffd")
     assert life.inbox.one("select lease_owner, lease_until from biz.ai_trigger_jobs") == {
@@ -75,8 +75,8 @@ def test_only_jobs_that_are_still_the_workers_own_are_handed_back(life):
     mine, ended = life.running(1), life.running(2)
     theirs = life.running(3, owner="w2")
     life.inbox.finish(ended.id, "w1")
-    assert life.do(claims.hand_back, [mine.id, ended.id, theirs.id, 4711], owner="w1", error="x") == 1
-    assert life.do(claims.hand_back, [], owner="w1", error="x") == 0
+    assert life.do(leases.requeue, [mine.id, ended.id, theirs.id, 4711], owner="w1", error="x") == 1
+    assert life.do(leases.requeue, [], owner="w1", error="x") == 0
     assert [life.inbox.job(job.id).status for job in (mine, ended, theirs)] == [
         "pending",
         "completed",
@@ -103,9 +103,7 @@ def test_a_lost_attempt_waits_longer_each_time_and_the_last_one_is_dead(life):
         life.its_time_comes()
     assert waits == [pytest.approx(wait, abs=2) for wait in (2, 8, 32, 128, 512)]
     assert (after.status, after.attempts) == ("dead", 6)
-    assert (
-        after.error_message == "given up after 6 attempts: each time its worker was killed or lost Postgres"
-    )
+    assert after.error_message == "given up after 6 attempts: its process was killed or lost Postgres"
     assert after.finished_at is not None
     assert life.take_over(6) == life.claim() == []
     assert life.fire().status == "pending", "a dead job holds no key"
@@ -115,20 +113,8 @@ def test_the_wait_before_another_attempt_ends_somewhere(life):
     job = life.running()
     life.inbox.run("update biz.ai_trigger_jobs set attempts = 2000000000")
     life.inbox.end_lease(job.id)
-    life.do(claims.take_over_lost, max_attempts=2**31 - 1)
-    assert life.wait_s(job.id) == pytest.approx(claims.RETRY_LONGEST_S, abs=5)
-
-
-def test_a_sites_lost_job_is_left_to_those_who_look_after_site_runs(life):
-    site_job = life.inbox.fire("dws_completed")
-    life.inbox.claim(site_job.id)
-    member_job = life.running()
-    life.inbox.end_lease(site_job.id)
-    life.inbox.end_lease(member_job.id)
-    with life.engine.connect() as connection:
-        assert [job.id for job in site_jobs.lost_site_jobs(connection)] == [site_job.id]
-    assert [job.id for job in life.take_over()] == [member_job.id]
-    assert life.inbox.job(site_job.id).status == "running"
+    life.do(leases.requeue_expired, max_attempts=2**31 - 1)
+    assert life.wait_s(job.id) == pytest.approx(leases.RETRY_LONGEST_S, abs=5)
 
 
 def test_two_that_take_over_at_once_take_each_job_once(life):
@@ -152,14 +138,14 @@ def test_a_lost_job_that_is_being_ended_at_this_moment_is_passed_over(life):
         inbox.finish(ending, first.id, owner="w1", status="completed", step_results=[], error=None)
         with life.engine.begin() as connection:
             connection.execute(text("set local lock_timeout = '5s'"))
-            assert [job.id for job in claims.take_over_lost(connection, max_attempts=3)] == [second.id]
+            assert [job.id for job in leases.requeue_expired(connection, max_attempts=3)] == [second.id]
     assert life.inbox.job(first.id).status == "completed"
 
 
 def test_a_job_that_is_let_go_is_taken_over_at_once_and_its_heartbeat_does_not_hold_it_again(life):
     job = life.running()
-    assert life.do(claims.let_go, job.id, owner="w2") == 0
-    assert life.do(claims.let_go, job.id, owner="w1") == 1
+    assert life.do(leases.expire_lease, job.id, owner="w2") == 0
+    assert life.do(leases.expire_lease, job.id, owner="w1") == 1
     assert beat(life) == {}
     (after,) = life.take_over()
     assert (after.id, after.status, after.attempts) == (job.id, "pending", 1)
@@ -167,7 +153,7 @@ def test_a_job_that_is_let_go_is_taken_over_at_once_and_its_heartbeat_does_not_h
 
 def beat(life, worker="w1", **how):
     told = {"kind": "event_worker", "run_id": None, "host": "h", "pid": 1, "running": 1, "draining": False}
-    return life.do(workers.beat, worker_id=worker, **{**told, "lease_s": 60.0, **how})
+    return life.do(workers.heartbeat, worker_id=worker, **{**told, "lease_s": 60.0, **how})
 
 
 def in_flight(bench, job, target, **call):
@@ -227,7 +213,7 @@ def test_a_call_that_is_being_settled_at_this_moment_is_left_to_its_holder(life,
         )
         with bench.engine.begin() as other:
             other.execute(text("set local lock_timeout = '5s'"))
-            assert [taken.id for taken in claims.take_over_lost(other, max_attempts=3)] == [job.id]
+            assert [taken.id for taken in leases.requeue_expired(other, max_attempts=3)] == [job.id]
         assert bench.guard().end(connection, admission, MADE).settled
     assert bench.value("select status from biz.ai_run_logs") == "success"
     assert bench.budgets()["all", "day"] == (7, 0)
@@ -241,7 +227,9 @@ def test_while_taking_over_waits_for_a_sites_budget_it_holds_none_that_all_sites
         holder.execute(text("select from biz.ai_budgets where scope = 'site:2' for update"))
         taking = pool.submit(life.take_over)
         for _ in range(1000):
-            if bench.count("pg_stat_activity", "wait_event_type = 'Lock' and query like '%ai_take_over%'"):
+            if bench.count(
+                "pg_stat_activity", "wait_event_type = 'Lock' and query like '%ai_requeue_expired%'"
+            ):
                 break
             threading.Event().wait(0.01)
         assert not taking.done()
@@ -351,7 +339,7 @@ def test_how_long_the_oldest_waits_leaves_out_what_stands_behind_another_of_its_
     for member in (1, 2):
         life.inbox.fire("note_created", member_id=member, payload={"note_content": "first"})
     running, later = (job.id for job in life.claim())
-    life.do(claims.hand_back, [later], owner="w1", error="x")
+    life.do(leases.requeue, [later], owner="w1", error="x")
     for member in (1, 2):
         life.inbox.fire("note_created", member_id=member, payload={"note_content": "second"})
     life.inbox.run("update biz.ai_trigger_jobs set created_at = created_at - interval '1 hour'")
@@ -371,8 +359,8 @@ def test_how_long_the_oldest_waits_leaves_out_what_stands_behind_another_of_its_
 def test_a_job_of_a_worker_that_lives_is_not_lost_though_it_could_not_be_prolonged(life):
     job = life.running()
     beat = {"kind": "event_worker", "run_id": None, "host": "h", "pid": 1, "running": 1, "draining": False}
-    life.do(workers.beat, worker_id="w1", lease_s=60.0, **beat)
+    life.do(workers.heartbeat, worker_id="w1", lease_s=60.0, **beat)
     life.inbox.run("update biz.ai_trigger_jobs set lease_until = clock_timestamp() - interval '1 s'")
-    assert life.do(claims.take_over_lost, max_attempts=3) == []
+    assert life.do(leases.requeue_expired, max_attempts=3) == []
     life.inbox.run("update biz.ai_workers set heartbeat_at = heartbeat_at - interval '61 s'")
-    assert [lost.id for lost in life.do(claims.take_over_lost, max_attempts=3)] == [job.id]
+    assert [lost.id for lost in life.do(leases.requeue_expired, max_attempts=3)] == [job.id]

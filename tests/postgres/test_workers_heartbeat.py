@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from ai_assets.store import claims, workers
+from ai_assets.store import claims, leases, workers
 from ai_assets.store.status import status
 
 
@@ -29,7 +29,7 @@ class Crew:
             "running": 0,
             "draining": False,
         }
-        return self.do(workers.beat, worker_id=worker, **{**told, "lease_s": 60.0, **how})
+        return self.do(workers.heartbeat, worker_id=worker, **{**told, "lease_s": 60.0, **how})
 
     def silent(self, worker, seconds):
         self.db.run(
@@ -101,7 +101,7 @@ def test_a_draining_worker_keeps_when_it_began_to_drain(crew):
 
 
 def test_live_are_those_that_beat_within_their_lease_and_take_new_jobs(crew):
-    assert crew.do(workers.live) == workers.Live(0, 0)
+    assert crew.do(workers.alive) == workers.Alive(0, 0)
     crew.beat("idle")
     crew.beat("busy", running=3)
     crew.beat("drains", draining=True, running=1)
@@ -110,7 +110,7 @@ def test_live_are_those_that_beat_within_their_lease_and_take_new_jobs(crew):
     crew.silent("silent", 61)
     crew.beat("patient", lease_s=300.0)
     crew.silent("patient", 200)
-    assert crew.do(workers.live) == workers.Live(workers=3, free=2)
+    assert crew.do(workers.alive) == workers.Alive(workers=3, free=2)
     assert [row["id"] for row in crew.shown()] == ["idle", "busy", "drains", "patient"]
     assert [row["id"] for row in crew.shown() if row["draining"]] == ["drains"]
 
@@ -121,13 +121,13 @@ def test_lost_are_those_whose_heartbeat_is_older_than_their_lease(crew):
     crew.beat("lost by hand", draining=True)
     crew.silent("lost", 61)
     crew.silent("lost by hand", 90)
-    assert crew.do(workers.lost) == [
-        workers.LostWorker("lost by hand", None),
-        workers.LostWorker("lost", "run-2"),
+    assert crew.do(workers.expired) == [
+        workers.ExpiredWorker("lost by hand", None),
+        workers.ExpiredWorker("lost", "run-2"),
     ]
     crew.beat("lost", run_id="run-2")
-    crew.do(workers.gone, "lost by hand")
-    assert crew.do(workers.lost) == []
+    crew.do(workers.delete, "lost by hand")
+    assert crew.do(workers.expired) == []
 
 
 def test_a_worker_that_has_ended_is_no_more(crew):
@@ -135,20 +135,20 @@ def test_a_worker_that_has_ended_is_no_more(crew):
     crew.beat("w2", run_id="run-2")
     crew.beat("w3")
     assert crew.do(workers.run_ids) == {"run-1", "run-2"}
-    crew.do(workers.gone, "w1")
-    crew.do(workers.gone, "never was")
+    crew.do(workers.delete, "w1")
+    crew.do(workers.delete, "never was")
     assert crew.do(workers.run_ids) == {"run-2"}
 
 
 def test_a_worker_that_said_goodbye_keeps_its_row_for_a_lease_while_its_run_ends(crew):
     crew.beat("w1", run_id="run-1", running=2)
-    crew.do(workers.goodbye, "w1")
+    crew.do(workers.mark_stopped, "w1")
     assert crew.do(workers.run_ids) == {"run-1"}
-    assert crew.do(workers.live) == workers.Live(0, 0)
-    assert crew.do(workers.lost) == []
+    assert crew.do(workers.alive) == workers.Alive(0, 0)
+    assert crew.do(workers.expired) == []
     assert crew.shown() == []
     crew.silent("w1", 61)
-    assert crew.do(workers.lost) == [workers.LostWorker("w1", "run-1")]
+    assert crew.do(workers.expired) == [workers.ExpiredWorker("w1", "run-1")]
 
 
 def test_a_row_that_a_backend_holds_is_passed_over_and_is_the_workers_all_the_same(crew):
@@ -177,7 +177,7 @@ def test_heartbeats_beside_handing_back_never_end_in_a_deadlock(crew):
         start.wait(20)
         for _ in range(30):
             ids = [job.id for job in claim(crew, "w1", 40)]
-            crew.do(claims.hand_back, ids[::-1], owner="w1", error="x")
+            crew.do(leases.requeue, ids[::-1], owner="w1", error="x")
 
     with ThreadPoolExecutor(3) as pool:
         done = [pool.submit(beats, 1), pool.submit(beats, 2), pool.submit(hands_back, 1)]

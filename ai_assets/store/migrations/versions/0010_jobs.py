@@ -1,4 +1,4 @@
-"""PLACEHOLDER: say what this revision changes."""
+"""Leases of trigger jobs, one implementation for the members' and the sites'."""
 
 from importlib.resources import files
 
