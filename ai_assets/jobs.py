@@ -106,12 +106,13 @@ def _shortfall(
 ) -> list[str]:
     """What an operator should know before these sites are made; a forecast that fails stops nothing."""
     from ai_assets.chains.forecast_lines import shortfall
+    from ai_assets.dashscope.price_file import read_prices
     from ai_assets.guard.forecast import Terms
     from ai_assets.settings import load_settings
 
     try:
         settings = load_settings()
-        terms = Terms.of(guard.limits(), settings.prices, settings.concurrency)
+        terms = Terms.of(guard.limits(), read_prices(settings.prices_file), settings.concurrency)
         return shortfall(engine, guard.limits(), terms, sites)
     except Exception as error:
         # an unexpected one too: it is about words, and the events must go

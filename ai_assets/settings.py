@@ -7,14 +7,13 @@ Source of the names: the settings section of the design contract; docs/settings.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_assets.catalog import ALIASES, CATALOG
 from ai_assets.errors import ConfigurationError
@@ -26,7 +25,6 @@ MemberNames = Literal["full", "surname", "pseudonym"]
 """What members are called in prompts (`ai_assets.apps.names`)."""
 Tokens = Annotated[int, Field(ge=1, le=10**15)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
-Price = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 if TYPE_CHECKING:
     AppIds = BaseSettings
@@ -290,14 +288,11 @@ class Settings(AppIds):
         validation_alias="AI_MEMBER_RETENTION_DAYS",
         description="Days without an event or answer after which a member's partitions go from Dagster; texts stay",
     )
-    prices: dict[str, tuple[Price, Price]] = Field(
-        {
-            "qwen-max": (Decimal("0.0024"), Decimal("0.0096")),
-            "qwen-plus": (Decimal("0.0008"), Decimal("0.002")),
-            "qwen-turbo": (Decimal("0.0003"), Decimal("0.0006")),
-        },
-        validation_alias="AI_PRICES",
-        description="CNY per 1,000 tokens (in, out) by model, as JSON; an unknown model costs the dearest",
+    prices_file: Path | None = Field(
+        None,
+        validation_alias="AI_PRICES_FILE",
+        description="File with the prices of models, as in `ai_assets/dashscope/prices.toml`; none: those prices. A "
+        "model that it does not list is charged the dearest price",
     )
 
     gateway_body_bytes: int = Field(
@@ -336,12 +331,12 @@ class Settings(AppIds):
         description="Apps that one gateway process runs by hand side by side",
     )
 
-    @field_validator("home")
+    @field_validator("home", "prices_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
+    def _absolute(cls, value: Path | None) -> Path | None:
         # processes that are started from elsewhere must find the same folder
         try:
-            return value.expanduser().resolve()
+            return value and value.expanduser().resolve()
         except RuntimeError:
             raise ValueError("there is no such user's home") from None
 
@@ -445,9 +440,6 @@ def load_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]  # every field comes from the environment
     except ValidationError as error:
         raise ConfigurationError(_one_line(error)) from None
-    except SettingsError:
-        # the only setting that is written as JSON
-        raise ConfigurationError("wrong settings: AI_PRICES: not JSON") from None
 
 
 def _one_line(error: ValidationError) -> str:

@@ -6,7 +6,6 @@ Reads the class and never the environment, so the page is the same on every mach
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,8 +61,6 @@ def _default(value: Any) -> str:
             return f"{value:,}"
         case float():
             return f"{value:,g}"
-        case dict():
-            return f"`{json.dumps(value, default=float)}`"
         case _:
             return f"`{value}`"
 
@@ -74,14 +71,12 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 
 
 def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Limits of a value, of either side of an `or none`, and of the numbers inside a mapping."""
+    """Limits of a value, and of either side of an `or none`."""
     for name, sign in SIGNS.items():
         if name in schema:
             yield f"{sign} {schema[name]:,.16g}"
-    for inner in [*schema.get("anyOf", ()), *schema.get("prefixItems", ())]:
+    for inner in schema.get("anyOf", ()):
         yield from _limits(inner)
-    if isinstance(schema.get("additionalProperties"), dict):
-        yield from _limits(schema["additionalProperties"])
 
 
 if __name__ == "__main__":

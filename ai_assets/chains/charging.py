@@ -5,19 +5,17 @@ Pure. Here: tokens and cost. Not here: writing them (`ai_assets.store.run_log`),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ai_assets.dashscope.prices import cost_cny
+from ai_assets.dashscope.usage import ModelUsage
 from ai_assets.privacy.text import redact_text
 from ai_assets.store.run_log import CallRecord
 
 if TYPE_CHECKING:
+    from ai_assets.dashscope.prices import Prices
     from ai_assets.dashscope.reply import Reply
     from ai_assets.errors import AiAssetsError
-
-Prices = Mapping[str, tuple[Decimal, Decimal]]
 
 
 def account(
@@ -45,19 +43,20 @@ def account(
     else:
         said = str(error) if error is not None else None
         used = getattr(error, "usage_tokens", None)
-        by_model = (("", *used),) if used else ()
+        by_model = (ModelUsage("", *used),) if used else ()
         untold = error.unsettled_attempts if error is not None else 0
     tokens_in, tokens_out = used or (None, None)
-    told = cost_cny(by_model, prices) if used else Decimal(0)
+    told = prices.cost_cny(by_model) if used else Decimal(0)
     return CallRecord(
         status=status,
         reason=error.reason if error is not None else None,
         response_text=redact_text(said) if said is not None else None,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
+        tokens_cached=reply.tokens_cached if reply is not None else None,
         tokens_used=sum(used or ()) + untold * estimate,
         tokens_estimated=untold > 0,
-        cost_cny=told + untold * cost_cny((("", estimate, 0),), prices),
+        cost_cny=told + untold * prices.cost_cny((ModelUsage("", estimate, 0),)),
         latency_ms=reply.latency_ms if reply is not None else latency_ms,
         session_id=reply.session_id if reply is not None else None,
         request_id=reply.request_id if reply is not None else getattr(error, "request_id", None) or None,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,13 +18,12 @@ if TYPE_CHECKING:
 
     from ai_assets.apps.base import App
     from ai_assets.dashscope.client import DashScopeClient
+    from ai_assets.dashscope.prices import Prices
     from ai_assets.guard.admission import Guard
     from ai_assets.settings import MemberNames, Settings
 
 LEASE_MARGIN_S = 5.0
 """A lease outlives the step's own limit by this much, so that a call that ends in time can settle."""
-
-Prices = Mapping[str, tuple[Decimal, Decimal]]
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,17 @@ def statement_timeout_s(step_timeout_s: float) -> float:
 def runtime_from(settings: Settings, *, database_url: str, concurrency: int | None = None) -> Runtime:
     """The runtime that the environment asks for. Opens no connection.
 
-    Raises ConfigurationError where no key is set for a service that is not on loopback.
+    Raises ConfigurationError where no key is set for a service that is not on loopback, or the price file is wrong.
     """
     from ai_assets.catalog import CATALOG
     from ai_assets.dashscope.client import DashScopeClient
+    from ai_assets.dashscope.price_file import read_prices
     from ai_assets.guard.admission import Guard
     from ai_assets.guard.limits import GuardLimits
     from ai_assets.store.engine import make_engine
 
     width = concurrency or settings.concurrency
+    prices = read_prices(settings.prices_file)
     client = DashScopeClient(
         api_key=settings.require_dashscope_key(),
         base_url=settings.dashscope_base_url,
@@ -101,7 +101,7 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
         app_ids={name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
         step_timeout_s=settings.step_timeout_s,
         concurrency=width,
-        prices=settings.prices,
+        prices=prices,
         member_names=settings.member_names,
         repaired_accepted=settings.repaired_accepted,
         ask_again=settings.ask_again,

@@ -69,11 +69,12 @@ def make_forecast(
 
 def held_to(settings: Settings) -> tuple[GuardLimits, Terms]:
     """What the environment holds calls to."""
+    from ai_assets.dashscope.price_file import read_prices
     from ai_assets.guard.forecast import Terms
     from ai_assets.guard.limits import GuardLimits
 
     limits = GuardLimits.from_settings(settings)
-    return limits, Terms.of(limits, settings.prices, settings.concurrency)
+    return limits, Terms.of(limits, read_prices(settings.prices_file), settings.concurrency)
 
 
 def _plain(made: Forecast) -> dict[str, Any]:

@@ -178,4 +178,5 @@ def _reply(answer: Answer, seconds: float, attempts: int, unsettled: int) -> Rep
         finish_reason=answer.finish_reason,
         truncated=answer.finish_reason.lower() == "length",
         unsettled_attempts=unsettled,
+        tokens_cached=usage.tokens_cached,
     )

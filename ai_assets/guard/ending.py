@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _END = text(
     """
-    select * from biz.ai_end_call(:lease, :status, :reason, :response_text, :tokens_in, :tokens_out, :tokens,
-        :tokens_estimated, :cost_cny, :latency_ms, :session_id, :request_id, cast(:checks as jsonb),
+    select * from biz.ai_end_call(:lease, :status, :reason, :response_text, :tokens_in, :tokens_out, :tokens_cached,
+        :tokens, :tokens_estimated, :cost_cny, :latency_ms, :session_id, :request_id, cast(:checks as jsonb),
         :cache_type, cast(:result as jsonb), :score, :triggered_by,
         :effect, :cooldown_s, cast(:apps as text[]), cast(:limits as jsonb))
     """
@@ -82,6 +82,7 @@ def end_call(
                 "response_text": storable(record.response_text),
                 "tokens_in": record.tokens_in,
                 "tokens_out": record.tokens_out,
+                "tokens_cached": record.tokens_cached,
                 "tokens": record.tokens_used,
                 "tokens_estimated": record.tokens_estimated,
                 "cost_cny": record.cost_cny,

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ai_assets.dashscope.prices import Price, cost_cny
+from ai_assets.dashscope.usage import ModelUsage
 
 if TYPE_CHECKING:
+    from ai_assets.dashscope.prices import Prices
     from ai_assets.guard.limits import GuardLimits
     from ai_assets.store.usage import Budget, PastCalls
 
@@ -36,14 +37,14 @@ class Terms:
     """CNY, of an app that was never called: the dearest."""
 
     @classmethod
-    def of(cls, limits: GuardLimits, prices: Mapping[str, Price], concurrency: int) -> Terms:
+    def of(cls, limits: GuardLimits, prices: Prices, concurrency: int) -> Terms:
         """The terms that these limits give, rounded as the guard does."""
         # by way of its text: the guard reckons with the decimal, and 0.29 x 100 is 29 there
         share = limits.rate_per_minute * Decimal(str(limits.batch_rate_share))
         return cls(
             calls_per_minute=max(1, math.floor(share)),
             concurrency=concurrency,
-            cost_per_token=cost_cny((("", 1, 0),), prices),
+            cost_per_token=prices.cost_cny((ModelUsage("", 1, 0),)),
         )
 
 

@@ -36,7 +36,6 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
     ask_again: bool = Field(
         True, description="Ask an app once more, and tell why, if its answer cannot be read"
     )
-    prices: dict[str, list[float]] = Field(description="CNY per 1,000 tokens [in, out] by model")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DashScopeResource:
@@ -53,9 +52,6 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
                 "member_names": settings.member_names,
                 "repaired_answers": settings.repaired_answers,
                 "ask_again": settings.ask_again,
-                "prices": {
-                    model: [float(amount) for amount in price] for model, price in settings.prices.items()
-                },
             },
         )
 

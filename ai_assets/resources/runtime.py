@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ai_assets.settings import accepted_apps
+from ai_assets.settings import accepted_apps, load_settings
 
 if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
@@ -22,9 +21,11 @@ def runtime(
 ) -> Iterator[Runtime]:
     """A runtime for one run, closed at its end. Raises what connecting raises."""
     from ai_assets.chains.runtime import Runtime, statement_timeout_s
+    from ai_assets.dashscope.price_file import read_prices
 
     width = concurrency or dashscope.concurrency
-    # first what opens nothing: where the key or the URL cannot be used, no connection is left behind
+    # first what opens nothing: where the prices, the key or the URL cannot be used, no connection is left behind
+    prices = read_prices(load_settings().prices_file)
     client = dashscope.client(pool_size=width)
     try:
         engine = database.engine(width + 4, statement_timeout_s(dashscope.step_timeout_s))
@@ -41,9 +42,6 @@ def runtime(
         member_names=dashscope.member_names,
         repaired_accepted=accepted_apps(dashscope.repaired_answers),
         ask_again=dashscope.ask_again,
-        prices={
-            model: (Decimal(str(price[0])), Decimal(str(price[1])))
-            for model, price in dashscope.prices.items()
-        },
+        prices=prices,
     ) as made:
         yield made

@@ -44,8 +44,8 @@ IN_PART = {
     ),
     "biz.ai_run_logs": (
         "id, trigger_job_id, app_type, site_id, member_id, target_id, trigger_type, status, reason, prompt_hash, "
-        "tokens_in, tokens_out, tokens_used, tokens_estimated, cost_cny, latency_ms, session_id, request_id, checks, "
-        "created_at, finished_at"
+        "tokens_in, tokens_out, tokens_cached, tokens_used, tokens_estimated, cost_cny, latency_ms, session_id, "
+        "request_id, checks, created_at, finished_at"
     ),
 }
 """What a reader sees of the ledger, by column."""

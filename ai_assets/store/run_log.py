@@ -24,6 +24,8 @@ class CallRecord:
     response_text: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
+    """Of `tokens_in`, those that came from DashScope's cache; None: not reported."""
     tokens_used: int = 0
     tokens_estimated: bool = False
     cost_cny: Decimal | None = None

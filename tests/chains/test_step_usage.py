@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from ai_assets.chains.outcome import Outcome
@@ -37,8 +39,8 @@ MODEL = {"model_id": "qwen-plus", "input_tokens": 10, "output_tokens": 5}
         {"models": [{**MODEL, "output_tokens": 10**12}]},
         {"models": [{**MODEL, "output_tokens": 2**63}]},
         {"models": [{**MODEL, "output_tokens": 10**300}]},
-        {"models": [{**MODEL, "output_tokens": 10_000_001}]},
-        {"models": [{**MODEL, "input_tokens": 6_000_000}, {**MODEL, "input_tokens": 6_000_000}]},
+        {"models": [{**MODEL, "output_tokens": 1_000_001}]},
+        {"models": [{**MODEL, "input_tokens": 600_000}, {**MODEL, "input_tokens": 600_000}]},
         {"models": [{**MODEL, "input_tokens": 0, "output_tokens": 0}]},
         {"models": [MODEL] * 3 + [{**MODEL, "input_tokens": None}]},
     ],
@@ -69,13 +71,23 @@ def test_usage_as_words_for_numbers_of_thousands_of_digits_is_no_reply_at_all(be
     assert bench.assert_the_books_agree() == 2 * (len(log["request_prompt"]) + 1500)
 
 
-@pytest.mark.parametrize("tokens", [1, 10_000_000])
+@pytest.mark.parametrize("tokens", [1, 1_000_000])
 def test_usage_that_can_be_true_is_charged_as_told(bench, serve, tokens):
     usage = {"models": [{**MODEL, "input_tokens": tokens, "output_tokens": 0}]}
     server = serve(lambda peer, _request: peer.answer('{"clues": []}', usage=usage))
     result = bench.step(bench.runtime(base_url=server.base_url))
     assert (result.tokens_used, result.tokens_estimated) == (tokens, False)
     assert bench.assert_the_books_agree() == tokens
+
+
+def test_cached_tokens_are_in_the_run_log_and_cost_less(bench, serve):
+    usage = {"models": [{**MODEL, "input_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 600}}]}
+    server = serve(lambda peer, _request: peer.answer('{"clues": []}', usage=usage))
+    bench.step(bench.runtime(base_url=server.base_url))
+    log = bench.one("select * from biz.ai_run_logs")
+    assert (log["tokens_in"], log["tokens_cached"], log["tokens_used"]) == (1000, 600, 1005)
+    # of qwen-plus: 400 tokens at 0.0008 for 1,000, 600 at 0.00016, 5 of output at 0.002
+    assert log["cost_cny"] == Decimal("0.000426")
 
 
 def test_absurd_usage_teaches_the_estimate_nothing(bench, simulator):

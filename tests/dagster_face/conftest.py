@@ -57,7 +57,6 @@ def make_definitions(venue_url: str, simulator: Simulator) -> Callable[..., Defi
                     api_key=SECRET,
                     base_url=simulator.base_url,
                     app_ids={name: entry.alias for name, entry in CATALOG.items()},
-                    prices={"qwen-plus": [0.0008, 0.002]},
                     step_timeout_s=20,
                 ),
                 "guard": GuardResource(**{"rate_per_minute": 100_000, **limits}),

@@ -40,7 +40,6 @@ def test_the_resource_gives_it_to_the_steps(monkeypatch: pytest.MonkeyPatch, ven
         api_key="sk-marked-secret",
         base_url="http://127.0.0.1:9/api/v1",
         app_ids={name: entry.alias for name, entry in CATALOG.items()},
-        prices={"qwen-plus": [0.0008, 0.002]},
         member_names="pseudonym",
     )
     with runtime(DatabaseResource(url=venue_url), dashscope, GuardResource(), concurrency=None) as made:

@@ -70,7 +70,7 @@ def test_a_call_sends_what_the_wire_asks_for_and_tells_what_came(serve, client_o
     }
     assert (reply.text, reply.session_id, reply.request_id) == ("很好", "s1", "r1")
     assert (reply.tokens_in, reply.tokens_out, reply.usage_known) == (121, 51, True)
-    assert (reply.model_ids, reply.usage_by_model) == (("qwen-plus",), (("qwen-plus", 121, 51),))
+    assert (reply.model_ids, reply.usage_by_model) == (("qwen-plus",), (("qwen-plus", 121, 51, None),))
     assert (reply.attempts, reply.unsettled_attempts, reply.truncated) == (1, 0, False)
     assert 0 <= reply.latency_ms < DEADLINE_S * 1000
 

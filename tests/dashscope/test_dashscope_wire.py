@@ -78,7 +78,7 @@ def test_a_success_says_its_text_session_request_and_usage(raw):
     assert isinstance(answer, Answer)
     assert (answer.text, answer.session_id, answer.request_id) == ("好", "s1", "r1")
     assert (answer.finish_reason, answer.usage.tokens) == ("stop", (121, 51))
-    assert answer.usage.by_model == (("qwen-plus", 121, 51),)
+    assert answer.usage.by_model == (("qwen-plus", 121, 51, None),)
 
 
 def test_a_bom_before_the_body_is_no_part_of_it(raw):
@@ -88,9 +88,43 @@ def test_a_bom_before_the_body_is_no_part_of_it(raw):
 def test_usage_is_summed_over_entries_and_each_model_stands_once(raw):
     usage = {"models": [model(100, 10), model(7, 3, "qwen-max"), model(20, 2), model(1, 1, None)]}
     answer = reply(document(raw, usage=usage))
-    assert answer.usage.by_model == (("qwen-plus", 120, 12), ("qwen-max", 7, 3), ("unknown", 1, 1))
+    assert answer.usage.by_model == (
+        ("qwen-plus", 120, 12, None),
+        ("qwen-max", 7, 3, None),
+        ("unknown", 1, 1, None),
+    )
     assert answer.usage.tokens == (128, 16)
     assert answer.usage.model_ids == ("qwen-plus", "qwen-max", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [
+        ({}, None),
+        ({"prompt_tokens_details": {"cached_tokens": 60}}, 60),
+        ({"input_tokens_details": {"cached_tokens": 60}}, 60),
+        ({"cached_tokens": 0}, 0),
+        ({"prompt_tokens_details": {"cached_tokens": 101}}, None),
+        ({"prompt_tokens_details": {"cached_tokens": -1}}, None),
+        ({"prompt_tokens_details": {"cached_tokens": "60"}}, None),
+        ({"prompt_tokens_details": [60]}, None),
+    ],
+)
+def test_cached_tokens_are_read_where_the_reply_reports_a_number_that_can_be_true(raw, details, cached):
+    answer = reply(document(raw, usage={"models": [{**model(100, 10), **details}]}))
+    assert answer.usage.tokens == (100, 10)
+    assert answer.usage.tokens_cached == cached
+
+
+def test_cached_tokens_of_a_models_entries_are_summed(raw):
+    entries = [
+        {**model(100, 10), "cached_tokens": 40},
+        model(50, 5),
+        {**model(9, 1, "qwen-max"), "cached_tokens": 2},
+    ]
+    answer = reply(document(raw, usage={"models": entries}))
+    assert answer.usage.by_model == (("qwen-plus", 150, 15, 40), ("qwen-max", 9, 1, 2))
+    assert answer.usage.tokens_cached == 42
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ai_assets.apps.redaction import redact
 from ai_assets.chains.charging import account
 from ai_assets.chains.outcome import Outcome, StepResult
 from ai_assets.dashscope.errors import classify
+from ai_assets.dashscope.prices import Prices
 from ai_assets.dashscope.reading import NotJsonError, read_answer
 from ai_assets.dashscope.reply import Reply
 from ai_assets.errors import AiAssetsError
@@ -48,9 +49,7 @@ def test_an_unreadable_answer_is_quoted_without_it_though_the_quotation_is_cut_w
 def test_the_run_log_keeps_neither_an_answer_nor_an_error_as_it_came() -> None:
     reply = Reply(f'{{"phone": {PHONE}}}', "s", "r", 1, 1, True, (), (), 5, 1, "stop", False)
     for given in ((reply, None), (None, AiAssetsError(f"row {PHONE}"))):
-        kept = account(
-            *given, status="failed", estimate=1, prices={"": (Decimal(0), Decimal(0))}, latency_ms=1
-        )
+        kept = account(*given, status="failed", estimate=1, prices=Prices({}), latency_ms=1)
         assert kept.response_text is not None
         assert not holds_some(kept.response_text)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_assets.dashscope.prices import Price, Prices
 from ai_assets.guard.forecast import (
     CallsForecast,
     Expected,
@@ -190,10 +191,15 @@ def test_sites_together_are_their_sums():
 )
 def test_a_batchs_share_of_the_rate_is_rounded_as_the_guard_does(rate, share, places):
     limits = GuardLimits.from_settings(Settings(AI_RATE_PER_MINUTE=rate, AI_BATCH_RATE_SHARE=share))
-    assert Terms.of(limits, {}, 16).calls_per_minute == places
+    assert Terms.of(limits, Prices({}), 16).calls_per_minute == places
 
 
 def test_the_dearest_price_is_that_of_an_unknown_model():
-    prices = {"a": (Decimal(1), Decimal(2)), "b": (Decimal(3), Decimal(4))}
+    prices = Prices(
+        {
+            "a": [Price(Decimal(1), Decimal(2), Decimal(1))],
+            "b": [Price(Decimal(3), Decimal(4), Decimal(3))],
+        }
+    )
     made = Terms.of(GuardLimits.from_settings(Settings()), prices, 16)
     assert made.cost_per_token == Decimal("0.003")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -66,7 +65,6 @@ BAD = {
     "AI_INBOX_RETENTION_DAYS": ["0", "36501", "3"],
     "AI_DAGSTER_RETENTION_DAYS": ["0", "36501"],
     "AI_MEMBER_RETENTION_DAYS": ["0", "36501"],
-    "AI_PRICES": ['{"m": [1]}', '{"m": [1, -2]}', '{"m": ["NaN", 1]}', '{"m": "cheap"}', "[]", "{nope", "5"],
     "AI_HOME": ["~no_such_user/ai"],
     "AI_DATABASE_URL": ["mysql://u:hunter2@h/d", "sqlite:///hunter2", "hunter2", "postgresql:hunter2"],
     "DASHSCOPE_BASE_URL": [
@@ -98,7 +96,7 @@ def test_with_nothing_set_every_setting_has_the_contracts_default(env):
     assert {name: found[name] for name in DEFAULTS} == DEFAULTS
     assert found["AI_HOME"] == CHECKOUT / "var"
     assert found["AI_DATABASE_URL"].get_secret_value() == ""
-    assert found["AI_PRICES"]["qwen-plus"] == (Decimal("0.0008"), Decimal("0.002"))
+    assert found["AI_PRICES_FILE"] is None
 
 
 def test_every_apps_id_is_a_setting_and_empty_at_first(env):
@@ -254,11 +252,6 @@ def test_the_home_is_the_same_folder_for_processes_started_elsewhere(env, tmp_pa
     env.chdir(tmp_path)
     env.setenv("AI_HOME", "here")
     assert load_settings().home == Path.cwd() / "here"
-
-
-def test_prices_are_given_as_json(env):
-    env.setenv("AI_PRICES", '{"qwen-new": [0.001, "0.002"]}')
-    assert load_settings().prices == {"qwen-new": (Decimal("0.001"), Decimal("0.002"))}
 
 
 def test_every_setting_says_what_it_is():

@@ -1,4 +1,4 @@
-"""The guard: steps of the clock."""
+"""The guard: steps of the clock, cached tokens."""
 
 from importlib.resources import files
 
@@ -7,7 +7,7 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-SCRIPTS = ("0008_clock.sql",)
+SCRIPTS = ("0008_clock.sql", "0008_end_call.sql")
 
 
 def upgrade() -> None:
