@@ -12,6 +12,7 @@ from ai_assets.assets.finance import ASSETS as FINANCE_ASSETS
 from ai_assets.assets.members import ASSETS as MEMBER_ASSETS
 from ai_assets.assets.sources import SOURCES
 from ai_assets.event_worker import event_worker
+from ai_assets.fill_job import fill_answers
 from ai_assets.jobs import JOBS
 from ai_assets.replay_job import replay
 from ai_assets.resources.dashscope import DashScopeResource
@@ -36,7 +37,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions
     }
     return Definitions(
         assets=[*SOURCES, *FINANCE_ASSETS, *MEMBER_ASSETS, *ASSISTANT_ASSETS],
-        jobs=[*JOBS, event_worker, replay],
+        jobs=[*JOBS, event_worker, fill_answers, replay],
         sensors=[business_events, dws_completed],
         schedules=SCHEDULES,
         # a run is one step that goes side by side inside: a process of its own for it would only cost two seconds,

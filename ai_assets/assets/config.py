@@ -1,4 +1,7 @@
-"""Run config that every asset takes. Each default is the safe choice. Not here: the limits (resources)."""
+"""Run config: one clear line for a wrong value, and what every asset takes. Each default is the safe choice.
+
+Not here: the limits (resources).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,21 @@ from ai_assets.errors import InputError
 from ai_assets.warehouse.windows import check_as_of
 
 
-class StepsConfig(Config):
-    """How the steps of a run are made. Raises Failure, one line, for a value that cannot be used."""
+class OneLineConfig(Config):
+    """Run config that raises Failure, one line, for a value that cannot be used."""
+
+    def __init__(self, **values: Any) -> None:
+        """As Dagster does; it makes this inside the run, before the op or asset, so nothing was done yet."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            # pydantic's own text runs over several lines and ends in an address
+            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise Failure(f"wrong run config: {'; '.join(faults)}", allow_retries=False) from None
+
+
+class StepsConfig(OneLineConfig):
+    """How the steps of a run are made."""
 
     forced: bool = Field(False, description="Make new answers even where the prompt is the same as before")
     as_of: str | None = Field(
@@ -22,15 +38,6 @@ class StepsConfig(Config):
     concurrency: int | None = Field(
         None, ge=1, le=256, description="Calls side by side in this run, 1 to 256; empty: AI_CONCURRENCY"
     )
-
-    def __init__(self, **values: Any) -> None:
-        """As Dagster does; it makes this inside the run, before the asset, so nothing was spent."""
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            # pydantic's own text runs over several lines and ends in an address
-            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-            raise Failure(f"wrong run config: {'; '.join(faults)}", allow_retries=False) from None
 
     @field_validator("as_of")
     @classmethod

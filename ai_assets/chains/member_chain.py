@@ -130,7 +130,7 @@ def run_chain(
         steps = MemberSteps(
             runtime,
             about_of(job),
-            Trigger(job.event_type, "event", job.id, forced=job.is_forced),
+            Trigger.of_job(job.event_type, "event", job.id, forced=job.is_forced),
             cancelled,
         )
         steps.check()

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ai_assets.privacy.text import redact_text
+from ai_assets.store.trigger_jobs import MANUAL
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,9 +40,18 @@ class Trigger:
     triggered_by: str = "admin_manual"
     """The event's type in chains, admin_manual by hand; goes to the cache."""
     trigger_type: str = "manual"
-    """event, batch or manual; goes to the run log, and decides the share of the rate."""
+    """event, batch or manual; goes to the run log."""
     trigger_job_id: int | None = None
     forced: bool = False
+    background: bool = False
+    """Live events go before it: like a batch, it may use only its share of the rate."""
+
+    @classmethod
+    def of_job(cls, event_type: str, trigger_type: str, job_id: int, *, forced: bool) -> Trigger:
+        """Of a trigger job; `trigger_type` is for events. What a person queued is manual, and background work."""
+        if event_type == MANUAL:
+            return cls(trigger_job_id=job_id, forced=forced, background=True)
+        return cls(event_type, trigger_type, job_id, forced)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class _Step:
             member_id=request.subject.member_id,
             trigger_job_id=trigger.trigger_job_id,
             forced=trigger.forced,
+            background=trigger.background,
             lease_s=runtime.step_timeout_s + LEASE_MARGIN_S,
         )
 

@@ -89,12 +89,14 @@ class Call:
     member_id: int | None = None
     trigger_job_id: int | None = None
     forced: bool = False
+    background: bool = False
+    """Work that leaves room for live events as a batch does, whatever its trigger type."""
     lease_s: float = 185.0
 
     @property
     def batch(self) -> bool:
-        """Whether the call is part of a batch, and so leaves room for live ones."""
-        return self.trigger_type == "batch"
+        """Whether the call leaves room for live ones."""
+        return self.background or self.trigger_type == "batch"
 
 
 @dataclass(frozen=True)

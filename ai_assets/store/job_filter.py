@@ -18,7 +18,7 @@ LARGEST_ID = 2**63 - 1
 STATES = ("pending", "running", "completed", "partial", "failed", "dead", "duplicate")
 ENDED_BADLY = ("failed", "dead", "partial")
 """What is looked for when something went wrong."""
-EVENT_TYPES = ("consumption", "note_created", "task_assigned", "dws_completed", "ai_dws_prewarm")
+EVENT_TYPES = ("consumption", "note_created", "task_assigned", "dws_completed", "ai_dws_prewarm", "manual")
 
 _OLDER_NAMES = {
     "ai_consumption_settled": "consumption",

@@ -11,6 +11,8 @@ from ai_assets.privacy.text import redact_text
 from ai_assets.store.payloads import readable, readable_date
 from ai_assets.store.texts import storable
 
+MANUAL = "manual"
+"""The event type of work that a person queued (`ai_assets.store.manual_jobs`); no event has it."""
 ERROR_LIMIT = 500
 RETRY_BASE_S = 2.0
 """Seconds before a lost attempt is made again. Short: the lease has run out, so the event is a minute late."""
