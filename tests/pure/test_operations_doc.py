@@ -38,7 +38,7 @@ def test_every_reason_that_is_explained_is_one_that_the_code_gives():
         path.read_text(encoding="utf-8") for path in Path(ai_assets.__file__).parent.rglob("*.py")
     )
     written += "".join(path.read_text("utf-8") for path in Path(ai_assets.__file__).parent.rglob("*.sql"))
-    table = PAGE.partition("### Every reason")[2].partition("## Connection")[0]
+    table = PAGE.partition("### Every reason")[2].partition("\n## ")[0]
     told = {
         name.removesuffix(":…")
         for line in table.splitlines()

@@ -1,0 +1,67 @@
+"""Workers run what a person queued: exactly the named apps, as manual and background work."""
+
+from __future__ import annotations
+
+from ai_assets.chains.fill_request import fill_request
+from ai_assets.chains.filling import plan_fill, queue_fill
+
+
+def fill(events, apps, *, members=(555,), forced=False, **asked):
+    request = fill_request(apps=apps, sites=[1001], members=members, forced=forced, **asked)
+    with events.engine.connect() as connection:
+        plan = plan_fill(connection, request, max_jobs=1000)
+    queue_fill(events.engine, plan, forced=forced, queued_by="test")
+    return [
+        id
+        for (id,) in events.rows("select id from biz.ai_trigger_jobs where event_type = 'manual' order by id")
+    ]
+
+
+def test_a_worker_runs_the_named_apps_and_the_answers_say_that_a_person_asked(make_runtime, events):
+    (job_id,) = fill(events, ["app7", "app3"])
+    events.work(make_runtime())
+    assert events.job(job_id).status == "completed"
+    assert events.outcomes(job_id) == {"app3_clue": "success", "app7_customer": "success"}
+    assert events.rows(
+        "select distinct trigger_type, triggered_by from biz.ai_run_logs g join biz.ai_cache c on c.run_log_id = g.id"
+        " where g.trigger_job_id = :id", id=job_id,
+    ) == [("manual", "admin_manual")]  # fmt: skip
+
+
+def test_unchanged_data_costs_no_call_unless_it_is_forced(make_runtime, events, simulator):
+    runtime = make_runtime()
+    fill(events, ["app3"])
+    events.work(runtime)
+    again = fill(events, ["app3"])[-1]
+    events.work(runtime)
+    assert events.outcomes(again) == {"app3_clue": "reused"}
+    forced = fill(events, ["app3"], forced=True)[-1]
+    events.work(runtime)
+    assert events.outcomes(forced) == {"app3_clue": "success"}
+    assert len(simulator.calls("app3")) == 2
+
+
+def test_pairs_run_after_their_member_each_with_its_assistant(make_runtime, events):
+    jobs = fill(events, ["app3", "app4", "app5"])
+    assert len(jobs) > 1
+    events.work(make_runtime())
+    (member, *pairs) = [events.job(job_id) for job_id in jobs]
+    assert [step["app"] for step in member.step_results] == ["app3_clue"]
+    for pair in pairs:
+        assert pair.status == "completed"
+        target = f"{pair.payload['assistant_id']}_555"
+        assert [(step["app"], step["target_id"]) for step in pair.step_results] == [
+            ("app4_analysis", target),
+            ("app5_tactics", target),
+        ]
+        assert pair.started_at >= member.finished_at
+
+
+def test_a_failed_step_is_what_only_failed_queues_next(make_runtime, events, simulator):
+    simulator.configure(app="app7", fail=1.0)
+    (job_id,) = fill(events, ["app3", "app7"])
+    events.work(make_runtime())
+    assert events.job(job_id).status == "partial"
+    simulator.reset()
+    next_id = fill(events, ["app3", "app7"], only_failed=True)[-1]
+    assert events.job(next_id).app_chain == "app7"
