@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ai_assets.chains.fill_request import FillRequest
 
-BATCH = 5_000
+BATCH = 10_000
 """Jobs queued by one transaction."""
 NAMED = 5
 """Unknown ids named in an error."""
