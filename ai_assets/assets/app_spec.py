@@ -23,6 +23,12 @@ ACROSS = (
 )
 
 
+MANY = (
+    " For many at once, launch the job [fill_answers](/locations/ai_assets/jobs/fill_answers/playground): it puts the "
+    "work into the inbox, and starts no run for each."
+)
+
+
 def app_spec(app: App[Any]) -> AssetSpec:
     """The asset of an app about a member or a pair. Upstream: the tables it reads and the answers it is given."""
     group, partitions = GROUPS[app.about.kind]
@@ -41,7 +47,7 @@ def app_spec(app: App[Any]) -> AssetSpec:
         code_version=code_version(app),
         skippable=True,
         freshness_policy=CONSUMED_THESE_DAYS if app.each_visit else None,
-        description=app.description + (ACROSS if across else ""),
+        description=app.description + (ACROSS if across else "") + MANY,
     )
 
 

@@ -24,6 +24,7 @@ from dagster import (
 
 from ai_assets.apps import app2_finance as app2
 from ai_assets.apps import app2a_finance_area as app2a
+from ai_assets.assets.app_spec import MANY
 from ai_assets.assets.checks import CheckLimits, check_specs, evaluations
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.failures import failures_table, what_happened
@@ -66,7 +67,7 @@ CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
             skippable=True,
             freshness_policy=MADE_EVERY_MORNING,
             description="Finance insights of each site: area `all` by App2, the other areas by App2a; "
-            "eight time windows. Unchanged data costs no call.",
+            "eight time windows. Unchanged data costs no call." + MANY,
         )
     ],
     check_specs=check_specs(FINANCE, finance_partitions),

@@ -96,6 +96,7 @@ def test_it_loads_without_any_setting_or_heavy_import_and_has_the_contracts_name
         "assistant_insights",
         "daily_prewarm",
         "event_worker",
+        "fill_answers",
         "housekeeping",
         "member_insights",
         "replay",
