@@ -50,6 +50,14 @@ class TokenBook:
         await self._be_fresh(FRESH_S)
         if token_id is not None and token_id not in self._kept:
             await self._read_after(self._clock())
+        return self._valid(given)
+
+    def known(self, given: str) -> Token | None:
+        """Whose token this text is, where that can be said without waiting; else None: ask `holder`."""
+        return self._valid(given) if self._is_fresh(FRESH_S) else None
+
+    def _valid(self, given: str) -> Token | None:
+        token_id = id_in(given)
         kept = self._kept.get(token_id) if token_id is not None else None
         return kept.token if fits(given, kept) and kept and kept.token.live(datetime.now(UTC)) else None
 
@@ -120,10 +128,10 @@ def given_token(headers: Mapping[bytes, bytes], subprotocols: list[str]) -> str:
     return named[0] if len(named) == 1 else ""
 
 
-def check_role(token: Token, role: Role) -> None:
-    """Raise Problem where the token's role is too small."""
+def check_role(token: Token, role: Role, what: str = "that") -> None:
+    """Raise Problem where the token's role is too small for `what`."""
     if not token.may(role):
-        raise Problem(403, "wrong-role", f"this token may {token.role}; that needs one that may {role}")
+        raise Problem(403, "wrong-role", f"this token may {token.role}; {what} needs one that may {role}")
 
 
 def check_site(token: Token, site_id: int | None) -> None:
@@ -138,12 +146,17 @@ _scheme = HTTPBearer(auto_error=False, description="aia_…, made by `ai-assets 
 
 
 def holder_with(role: Role) -> Callable[..., Awaitable[Token]]:
-    """What a route depends on: the request's token, with at least this role."""
+    """What a route depends on: the request's token, with at least this role.
+
+    `TokenRoute` reads the role from the attribute `role` and checks it before it reads the body.
+    """
 
     # async though it waits for nothing: the framework would give a plain function a thread of its own
     async def holder(request: Request, _given: Annotated[object, Depends(_scheme)]) -> Token:
         token: Token = request.state.token
+        # again, for a route of another class
         check_role(token, role)
         return token
 
+    holder.role = role  # type: ignore[attr-defined]
     return holder

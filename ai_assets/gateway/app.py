@@ -12,15 +12,16 @@ from fastapi.openapi.utils import get_openapi
 
 from ai_assets.gateway import events, health, reads, runs, sockets
 from ai_assets.gateway.access import Rates, TokenBook
+from ai_assets.gateway.bodies import HELD_BYTES
 from ai_assets.gateway.database import Database
-from ai_assets.gateway.door import Door
+from ai_assets.gateway.door import IN_FLIGHT, Door
 from ai_assets.gateway.hub import Hub
 from ai_assets.gateway.intake import Intake
 from ai_assets.gateway.metrics import Metrics
 from ai_assets.gateway.parts import Parts
 from ai_assets.gateway.problems import ProblemBody, install
+from ai_assets.gateway.quota import Quota
 from ai_assets.gateway.runner import Runner
-from ai_assets.gateway.sockets import Places
 from ai_assets.store import tokens
 
 if TYPE_CHECKING:
@@ -78,10 +79,16 @@ def _parts(
     database = Database(database_url)
     metrics = Metrics()
     hub = Hub(database_url, database)
-    places = Places(settings.gateway_sockets, settings.gateway_token_sockets)
-    runner = Runner(database, metrics, make_runtime, places=settings.gateway_runs, report=report)
-    metrics.gauge("sockets", "WebSockets that are open", lambda: places.open)
-    metrics.gauge("app_runs", "Apps that are being run by hand", lambda: runner.running)
+    sockets_open = Quota(
+        settings.gateway_sockets,
+        "sockets open",
+        kind="too-many-sockets",
+        most_of_one=settings.gateway_token_sockets,
+    )
+    running = Quota(settings.gateway_runs, "runs at once", kind="too-many-runs", wait_s=5)
+    runner = Runner(database, metrics, make_runtime, quota=running, report=report)
+    metrics.gauge("sockets", "WebSockets that are open", lambda: sockets_open.used)
+    metrics.gauge("app_runs", "Apps that are being run by hand", lambda: running.used)
     metrics.gauge("listening", "1: Postgres tells of news, and they can be read", lambda: float(hub.ready))
     metrics.gauge("news_position", "The id of the newest news that was passed on", lambda: hub.position or 0)
     return Parts(
@@ -90,7 +97,10 @@ def _parts(
         book=TokenBook(lambda: database.read("reading the tokens", tokens.live)),
         rates=Rates(settings.gateway_rate_per_s),
         hub=hub,
-        places=places,
+        requests=Quota(IN_FLIGHT, "requests at once"),
+        # the largest body must fit into one token's share
+        bodies=Quota(max(HELD_BYTES, 2 * settings.gateway_body_bytes), "bytes to read at once"),
+        sockets=sockets_open,
         runner=runner,
         metrics=metrics,
         body_bytes=settings.gateway_body_bytes,

@@ -1,34 +1,29 @@
-"""The door that every request comes through, before any of its body is held: token, rate, room, size, time.
+"""What every request passes first: its token, the token's rate, a place among the requests at once.
 
-An ASGI middleware, because the framework would read a body before it asks who sent it. Here: what is refused at the
-door, and counting what was answered. Not here: roles and sites (`access`), which a route knows.
+An ASGI middleware, because the framework would match routes and read a body before it asks who sent it. Here: what is
+refused at the door, and counting what was answered. Not here: the role and the body (`bodies`), sites (`access`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.gateway.access import given_token, wrong_token
-from ai_assets.gateway.problems import Problem, busy, of_error
+from ai_assets.gateway.bodies import is_left
+from ai_assets.gateway.problems import Problem, of_error
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ai_assets.gateway.parts import Parts
+    from ai_assets.store.tokens import Token
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"})
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
 """Addresses that need no token: they tell nothing of any site."""
-BODY_S = 20.0
-"""A request's body must have come by then."""
 IN_FLIGHT = 400
 """Requests at once; beyond, they would only wait for Postgres and hold memory."""
-HELD_BYTES = 64 * 1024 * 1024
-"""Bodies that are held at once, in all."""
-# who sends too much is read on for so long, or would see a broken connection in place of the answer
-_DRAIN_S, _DRAIN_BYTES = 2.0, 16 * 1024 * 1024
 
 
 class Door:
@@ -37,8 +32,6 @@ class Door:
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app = app
         self._parts = parts
-        self._in_flight = 0
-        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it."""
@@ -56,9 +49,11 @@ class Door:
             nonlocal status, answering
             if message["type"] == "http.response.start":
                 status, answering = message["status"], True
+                if is_left(scope):
+                    # what is left of the body would be taken for the next request
+                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
-        self._in_flight += 1
         try:
             await self._let_in(scope, receive, sent)
         except Exception as error:
@@ -66,50 +61,15 @@ class Door:
                 raise
             await of_error(error).response()(scope, receive, sent)
         finally:
-            self._in_flight -= 1
             self._count(scope, status, time.monotonic() - began)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in OPEN:
             await self._app(scope, _nothing, send)
             return
-        if self._in_flight > IN_FLIGHT:
-            raise busy("there are too many requests at once: try again")
-        body = bytearray()
-        try:
-            await self._identify(scope)
-            await self._read(scope, receive, body)
-            await self._app(scope, _whole(bytes(body), receive), send)
-        except Problem as problem:
-            if _declared(scope):
-                # what is left of the body would be taken for the next request
-                problem.headers["Connection"] = "close"
-            raise
-        finally:
-            self._held -= len(body)
-
-    async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
-        if _declared(scope) > self._parts.body_bytes:
-            await _drain(scope, receive)
-            raise self._too_large()
-        try:
-            async with asyncio.timeout(BODY_S):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Problem(400, "bad-input", "the body ended before its end")
-                    part, more = message.get("body", b""), message.get("more_body", False)
-                    self._held += len(part)
-                    body += part
-                    if len(body) > self._parts.body_bytes:
-                        if more:
-                            await _drain(scope, receive)
-                        raise self._too_large()
-                    if self._held > HELD_BYTES:
-                        raise busy("there is too much to read at once: try again")
-        except TimeoutError:
-            raise Problem(408, "too-slow", f"the body did not come within {BODY_S:.0f} s") from None
+        token = await self._identify(scope)
+        with self._parts.requests.place(token.id):
+            await self._app(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -122,17 +82,18 @@ class Door:
             return
         await self._app(scope, receive, send)
 
-    async def _identify(self, scope: Scope) -> None:
+    async def _identify(self, scope: Scope) -> Token:
         given = given_token(dict(scope["headers"]), scope.get("subprotocols", []))
-        token = await self._parts.book.holder(given)
+        token = self._parts.book.known(given)
+        if token is None:
+            # looking for it takes time: all who show no known token share one part of the places
+            with self._parts.requests.place(None):
+                token = await self._parts.book.holder(given)
         if token is None:
             raise wrong_token()
         self._parts.rates.take(token)
         scope.setdefault("state", {})["token"] = token
-
-    def _too_large(self) -> Problem:
-        most = self._parts.body_bytes
-        return Problem(413, "too-large", f"the body is over {most:,} bytes: send smaller batches")
+        return token
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
@@ -156,45 +117,6 @@ async def deny(problem: Problem, send: Send) -> None:
         }
     )
     await send({"type": "websocket.http.response.body", "body": response.body})
-
-
-def _declared(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value) if value.isdigit() and len(value) < 19 else 1 << 62
-        if name == b"transfer-encoding":
-            return 1
-    return 0
-
-
-async def _drain(scope: Scope, receive: Receive) -> None:
-    if any(name == b"expect" for name, _ in scope["headers"]):
-        # it waits for our word before it sends
-        return
-    left = _DRAIN_BYTES
-    try:
-        async with asyncio.timeout(_DRAIN_S):
-            while left > 0:
-                message: dict[str, Any] = dict(await receive())
-                left -= len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
-    except TimeoutError:
-        return
-
-
-def _whole(body: bytes, receive: Receive) -> Receive:
-    told = False
-
-    async def once() -> Message:
-        nonlocal told
-        if told:
-            # a client that goes away while its request runs
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return once
 
 
 async def _nothing() -> Message:

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Body, Depends, Path, Response
 from pydantic import Discriminator, Field, Tag
 
 from ai_assets.errors import DatabaseUnavailableError
-from ai_assets.gateway.access import check_site, holder_with
+from ai_assets.gateway.access import check_role, check_site, holder_with
 from ai_assets.gateway.answers import IdempotencyKey, answer, asked
+from ai_assets.gateway.bodies import TokenRoute
 from ai_assets.gateway.problems import Problem, documented
 from ai_assets.gateway.shapes import MOST_EVENTS, Job, SentEvent, TakenIn, TakenInAll
 from ai_assets.store import inbox, sent_once
@@ -39,7 +40,7 @@ Many = Annotated[list[SentEvent], Field(min_length=1, max_length=MOST_EVENTS), T
 
 def routes(parts: Parts) -> APIRouter:
     """Both addresses."""
-    router = APIRouter(tags=["events"])
+    router = APIRouter(tags=["events"], route_class=TokenRoute)
 
     @router.post(
         "/events",
@@ -60,8 +61,7 @@ def routes(parts: Parts) -> APIRouter:
         """
         many = isinstance(body, list)
         sent = body if isinstance(body, list) else [body]
-        for event in sent:
-            check_site(token, event.site_id)
+        await _check_scope(parts, token, sent)
         taken_in = await _take_in(parts, token, sent, idempotency_key, many=many)
         return answer({"events": taken_in} if many else taken_in[0], 202)
 
@@ -74,12 +74,23 @@ def routes(parts: Parts) -> APIRouter:
     ) -> Response:
         """The trigger job of an event."""
         job = await parts.database.read("reading an event", lambda connection: inbox.job(connection, job_id))
-        if job is None or not token.sees(job.site_id):
+        if job is None or not token.sees(inbox.scope(job)):
             # of another site: whether there is one is nobody's to know
             raise Problem(404, "not-found", f"there is no event {job_id} that this token may see")
         return answer({name: getattr(job, name) for name in Job.model_fields})
 
     return router
+
+
+async def _check_scope(parts: Parts, token: Token, sent: Sequence[SentEvent]) -> None:
+    """Raise Problem where one of these events is of a site, or of a force, that is not this token's."""
+    for event in sent:
+        check_site(token, event.site_id)
+    if any(event.is_forced for event in sent):
+        check_role(token, "operate", "is_forced")
+    # whatever site it names: it becomes an event of each site
+    if not token.sees(None) and await parts.intake.reaches_all_sites({event.event_type for event in sent}):
+        check_site(token, None)
 
 
 async def _take_in(

@@ -7,7 +7,7 @@ its own. Not here: batches that a client makes, and events with an idempotency k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -25,6 +25,7 @@ TOGETHER = 100
 FLIGHTS = 2
 """Transactions at once: while one commits, the next is filled."""
 _PATIENCE_MS = "200"
+_MOST_TYPES = 1000
 
 _WAIT_SHORTLY = text("select set_config('lock_timeout', :ms, true)")
 
@@ -37,6 +38,19 @@ class Intake:
         self._waiting: list[tuple[Event, asyncio.Future[Fired]]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self._flights_apart: set[asyncio.Task[None]] = set()
+        self._reaches_all: dict[str, bool] = {}
+
+    async def reaches_all_sites(self, event_types: Set[str]) -> bool:
+        """Whether an event of one of these types, as sent, is for all sites. Raises DatabaseUnavailableError."""
+        unknown = event_types - self._reaches_all.keys()
+        if unknown:
+            if len(self._reaches_all) > _MOST_TYPES:
+                # spellings are anybody's to make up
+                self._reaches_all.clear()
+            self._reaches_all |= await self._database.read(
+                "reading event types", lambda connection: inbox.reaches_all_sites(connection, unknown)
+            )
+        return any(self._reaches_all[event_type] for event_type in event_types)
 
     async def take_in(self, event: Event) -> Fired:
         """Take one in; returns what it became when that is committed. Raises DatabaseUnavailableError."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from ai_assets.gateway.hub import Hub
     from ai_assets.gateway.intake import Intake
     from ai_assets.gateway.metrics import Metrics
+    from ai_assets.gateway.quota import Quota
     from ai_assets.gateway.runner import Runner
-    from ai_assets.gateway.sockets import Places
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Parts:
     book: TokenBook
     rates: Rates
     hub: Hub
-    places: Places
+    requests: Quota
+    bodies: Quota
+    sockets: Quota
     runner: Runner
     metrics: Metrics
     body_bytes: int

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from ai_assets.catalog import CATALOG
 from ai_assets.gateway.access import check_site, holder_with
 from ai_assets.gateway.answers import answer
+from ai_assets.gateway.bodies import TokenRoute
 from ai_assets.gateway.problems import Problem, documented
 from ai_assets.gateway.shapes import Alert, Alerts, CacheAnswer, Clues
 from ai_assets.store import alerts, cache, clues, news
@@ -42,7 +43,7 @@ AlertType = StrEnum("AlertType", {name: name for name in ALERT_TYPES})  # type: 
 
 def routes(parts: Parts) -> APIRouter:
     """All three addresses."""
-    router = APIRouter(tags=["results"])
+    router = APIRouter(tags=["results"], route_class=TokenRoute)
 
     @router.get(
         "/sites/{site_id}/cache/{cache_type}/{target_id}",

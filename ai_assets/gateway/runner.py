@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from ai_assets.chains.by_hand import run_by_hand
 from ai_assets.errors import AiAssetsError
-from ai_assets.gateway.problems import busy
 from ai_assets.privacy.logs import log_defect
 from ai_assets.store import app_runs
 from ai_assets.store.app_runs import Ended
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ai_assets.chains.runtime import Runtime
     from ai_assets.gateway.database import Database
     from ai_assets.gateway.metrics import Metrics
+    from ai_assets.gateway.quota import Quota
 
 logger = logging.getLogger(__name__)
 
@@ -48,49 +48,31 @@ class Runner:
         metrics: Metrics,
         make_runtime: Callable[[], Runtime],
         *,
-        places: int,
+        quota: Quota,
         report: Callable[[StepResult], None] | None = None,
     ) -> None:
         self._database = database
         self._metrics = metrics
         self._make_runtime = make_runtime
         self._report = report
-        self._places = places
-        self._threads = ThreadPoolExecutor(places, thread_name_prefix="app run")
+        self.quota = quota
+        self._threads = ThreadPoolExecutor(quota.size, thread_name_prefix="app run")
         # Dagster is told by one: loading it takes seconds, and nobody waits for it
         self._reporting = ThreadPoolExecutor(1, thread_name_prefix="report")
         self._runtime: Runtime | None = None
         self._making = threading.Lock()
         self._cancelled = threading.Event()
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._taken = 0
-
-    @property
-    def running(self) -> int:
-        """How many run now, in this process."""
-        return self._taken
 
     async def runtime(self) -> Runtime:
         """What runs need. Raises ConfigurationError where there is no key for a real service."""
         return await asyncio.to_thread(self._made)
 
-    def take_place(self) -> None:
-        """Before a run is recorded. Raises Problem where too many run already."""
-        if self._taken >= self._places:
-            raise busy(
-                f"{self._places} apps are being run already: try again", 5, status=429, kind="too-many-runs"
-            )
-        self._taken += 1
-
-    def give_place_back(self) -> None:
-        """Nothing was started after all."""
-        self._taken -= 1
-
-    def start(self, run_id: int, asked: Asked) -> None:
-        """Run it, in a place that was taken."""
+    def start(self, run_id: int, token_id: int, asked: Asked) -> None:
+        """Run it, in a place of `quota` that was taken for this token; it is released at the end."""
         task = asyncio.get_running_loop().create_task(self._run(run_id, asked))
         self._running[run_id] = task
-        task.add_done_callback(lambda _: self._gone(run_id))
+        task.add_done_callback(lambda _: self._gone(run_id, token_id))
 
     async def wait(self, run_id: int, seconds: float) -> None:
         """Wait until a run of this process ends, or for so long."""
@@ -118,9 +100,9 @@ class Runner:
                 self._runtime = self._make_runtime()
             return self._runtime
 
-    def _gone(self, run_id: int) -> None:
+    def _gone(self, run_id: int, token_id: int) -> None:
         self._running.pop(run_id, None)
-        self._taken -= 1
+        self.quota.release(token_id)
 
     async def _run(self, run_id: int, asked: Asked) -> None:
         loop = asyncio.get_running_loop()

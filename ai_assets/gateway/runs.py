@@ -19,6 +19,7 @@ from ai_assets.chains.by_hand import CLUE_SOURCES, Asked, check
 from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.gateway.access import check_site, holder_with
 from ai_assets.gateway.answers import IdempotencyKey, answer, asked
+from ai_assets.gateway.bodies import TokenRoute
 from ai_assets.gateway.problems import Problem, documented
 from ai_assets.gateway.shapes import INK, AppRunAnswer, Id, IsoDate, Sent
 from ai_assets.store import app_runs, cache, sent_once
@@ -120,7 +121,7 @@ BODIES: dict[str, type[_Run]] = {
 
 def routes(parts: Parts) -> APIRouter:
     """An address for each app, one for its runs, and one that says which apps there are."""
-    router = APIRouter(tags=["apps"])
+    router = APIRouter(tags=["apps"], route_class=TokenRoute)
     for name, body in BODIES.items():
         router.add_api_route(
             f"/apps/{name}/run",
@@ -219,7 +220,7 @@ async def _start(parts: Parts, token: Token, it: Asked, body: _Run, key: str | N
         runtime.app_id(APPS[it.app_name])
     lives_s = parts.runner.lives_s(runtime)
     request = asked("run", it.app_name, body.model_dump())
-    parts.runner.take_place()
+    parts.runner.quota.take(token.id)
 
     def begin(connection: Connection) -> tuple[int, bool]:
         before = None if key is None else sent_once.take(connection, token.id, key, request)
@@ -235,12 +236,12 @@ async def _start(parts: Parts, token: Token, it: Asked, body: _Run, key: str | N
     try:
         run_id, new = await parts.database.write("recording a run", begin)
     except BaseException:
-        parts.runner.give_place_back()
+        parts.runner.quota.release(token.id)
         raise
     if new:
-        parts.runner.start(run_id, it)
+        parts.runner.start(run_id, token.id, it)
     else:
-        parts.runner.give_place_back()
+        parts.runner.quota.release(token.id)
     return run_id
 
 

@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import time
-from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.gateway.access import SUBPROTOCOL, check_role, check_site
 from ai_assets.gateway.door import deny
 from ai_assets.gateway.limits import Bucket
-from ai_assets.gateway.problems import Problem, busy, of_error
+from ai_assets.gateway.problems import Problem, of_error
 from ai_assets.gateway.protocols import ABORT
 from ai_assets.store import news
 from ai_assets.store.listen import ALERTS, CACHE_UPDATES
@@ -57,35 +56,6 @@ class _EndedError(Exception):
         self.code, self.reason = code, reason
 
 
-class Places:
-    """How many sockets are open, in all and for each token."""
-
-    def __init__(self, most: int, most_of_token: int) -> None:
-        self._most = most
-        self._most_of_token = most_of_token
-        self._open: Counter[int] = Counter()
-
-    @property
-    def open(self) -> int:
-        """All that are open."""
-        return self._open.total()
-
-    def take(self, token: Token) -> None:
-        """Raise Problem where there are too many."""
-        if self._open[token.id] >= self._most_of_token:
-            detail = f"this token has {self._most_of_token} sockets open: close some"
-            raise busy(detail, status=429, kind="too-many-sockets")
-        if self.open >= self._most:
-            raise busy("there are too many sockets open here: try again", kind="too-many-sockets")
-        self._open[token.id] += 1
-
-    def give_back(self, token: Token) -> None:
-        """A socket is closed."""
-        self._open[token.id] -= 1
-        if not self._open[token.id]:
-            del self._open[token.id]
-
-
 def routes(parts: Parts) -> APIRouter:
     """Both addresses."""
     router = APIRouter()
@@ -109,14 +79,14 @@ async def _serve(parts: Parts, websocket: WebSocket, channel: str) -> None:
         since = None if given is None else _number("since", given, 0)
         check_role(token, "read")
         check_site(token, site_id)
-        parts.places.take(token)
+        parts.sockets.take(token.id)
     except Problem as problem:
         await _refuse(parts, websocket, problem)
         return
     try:
         await _Socket(parts, websocket, token, channel, site_id).live(since)
     finally:
-        parts.places.give_back(token)
+        parts.sockets.release(token.id)
 
 
 def _number(what: str, given: str, least: int) -> int:

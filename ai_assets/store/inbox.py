@@ -18,6 +18,8 @@ from ai_assets.store.texts import storable, storable_json
 from ai_assets.store.trigger_jobs import JOB_COLUMNS, TriggerJob, short_error, trigger_job
 
 LARGEST_ID = 2**63 - 1
+PREWARM = "ai_dws_prewarm"
+"""The type of the event that becomes an event of each active site."""
 
 _FIRE = text(
     """
@@ -36,6 +38,9 @@ _FIRE_ALL = text(
 )
 _BECAME = text(
     "select id, status, duplicate_of, error_message from biz.ai_trigger_jobs where id = any(cast(:ids as bigint[]))"
+)
+_REACH_ALL = text(
+    "select t.sent, biz.ai_reaches_all_sites(t.sent) as all_sites from unnest(cast(:types as text[])) as t(sent)"
 )
 _JOB = text(f"select {JOB_COLUMNS} from biz.ai_trigger_jobs where id = :id")  # noqa: S608  # a constant
 _FINISH = text(
@@ -114,6 +119,20 @@ def fire_all(connection: Connection, events: Sequence[Event]) -> list[Fired]:
         Fired(job_id, row.status, row.duplicate_of, row.error_message)
         for job_id, row in ((ids[n], became[ids[n]]) for n in range(len(events)))
     ]
+
+
+def reaches_all_sites(connection: Connection, event_types: Iterable[str]) -> dict[str, bool]:
+    """Which of these types, as they would be sent, make an event of each site, whatever site they name."""
+    stored = {sent: storable(sent) for sent in event_types}
+    found = {
+        row.sent: row.all_sites for row in connection.execute(_REACH_ALL, {"types": list(stored.values())})
+    }
+    return {sent: found[kept] for sent, kept in stored.items()}
+
+
+def scope(job: TriggerJob) -> int | None:
+    """The site that a job belongs to; None: all sites. A prewarm lists jobs of each, whatever site it names."""
+    return None if job.event_type == PREWARM else job.site_id
 
 
 def _values(event: Event) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from ai_assets.gateway import database, door, protocols, sockets
-from ai_assets.gateway.door import IN_FLIGHT
+from ai_assets.gateway import bodies, database, protocols, sockets
 from ai_assets.gateway.limits import Bucket, whole_seconds
 from ai_assets.gateway.metrics import Metrics
 
@@ -107,7 +106,7 @@ def test_of_who_has_no_token_no_body_is_read(gateway):
 
 
 def test_a_body_that_does_not_come_is_408(gateway, monkeypatch):
-    monkeypatch.setattr(door, "BODY_S", 0.3)
+    monkeypatch.setattr(bodies, "BODY_S", 0.3)
     with raw(gateway) as client:
         client.sendall(head(gateway, 100) + b"{")
         assert status_of(client) == 408
@@ -180,7 +179,7 @@ def test_too_many_sockets_are_refused_and_a_closed_one_makes_room(database_url, 
                 gateway.socket(ALERTS, token=other).__enter__()
             assert refused.value.response.status_code == 503
     ends = time.monotonic() + 10
-    while gateway.parts.places.open:
+    while gateway.parts.sockets.used:
         assert time.monotonic() < ends
         time.sleep(0.01)
     with gateway.socket(ALERTS, token=one) as again:
@@ -219,7 +218,7 @@ def test_a_socket_that_never_reads_is_ended_and_holds_up_nobody(gateway, monkeyp
             )
         assert [gateway.heard(reader)["id"] for _ in range(4000)] == list(range(1, 4001))
         ends = time.monotonic() + 15
-        while gateway.parts.places.open > 1:
+        while gateway.parts.sockets.used > 1:
             assert time.monotonic() < ends
             time.sleep(0.02)
         page = gateway.get("/metrics", token=None).body.decode()
@@ -289,17 +288,17 @@ def test_a_postgres_that_is_silent_does_not_hold_requests_for_ever(gateway, monk
     assert gateway.get("/sites/1001/alerts", token=token).status == 200
 
 
-def test_more_requests_at_once_than_there_is_room_for_are_503(gateway, monkeypatch):
-    assert IN_FLIGHT > 100
-    monkeypatch.setattr(door, "IN_FLIGHT", 0)
+def test_more_requests_at_once_than_there_is_room_for_are_503(gateway):
+    assert gateway.parts.requests.size > 100
+    gateway.parts.requests.size = 0
     answer = gateway.get("/sites/1001/alerts")
     assert (answer.status, answer.kind) == (503, "busy")
     # who looks whether it lives is always let in
     assert gateway.get("/healthz", token=None).status == 200
 
 
-def test_more_bodies_at_once_than_there_is_room_for_are_503(gateway, monkeypatch):
-    monkeypatch.setattr(door, "HELD_BYTES", 1000)
+def test_more_bodies_at_once_than_there_is_room_for_are_503(gateway):
+    gateway.parts.bodies.size = 1000
     answer = gateway.post("/events", {**EVENT, "payload": {"x": "y" * 2000}})
     assert (answer.status, answer.kind) == (503, "busy")
     # what was held is let go of

@@ -91,17 +91,19 @@ def test_no_more_run_at_once_than_there_are_places(venue_url, simulator, start_g
         venue_url, **{"DASHSCOPE_BASE_URL": simulator.base_url, "AI_GATEWAY_RUNS": 2, **app_settings}
     )
     simulator.configure(latency=1.0)
-    places = [
-        gateway.post("/apps/app3_clue/run", {**RUN, "member_id": n}).headers["location"] for n in (555, 556)
-    ]
-    refused = gateway.post("/apps/app3_clue/run", {**RUN, "member_id": 557})
-    assert (refused.status, refused.kind) == (429, "too-many-runs")
-    assert refused.headers["retry-after"]
+    one, other = gateway.token(), gateway.token("operate", (1001,))
+    places = []
+    for token, status in ((one, 429), (other, 503)):
+        ran = gateway.post("/apps/app3_clue/run", {**RUN, "member_id": 555 + len(places)}, token=token)
+        places.append(ran.headers["location"])
+        refused = gateway.post("/apps/app3_clue/run", {**RUN, "member_id": 557}, token=token)
+        assert (refused.status, refused.kind) == (status, "too-many-runs")
+        assert refused.headers["retry-after"]
     for place in places:
         gateway.get(f"{place}?wait=30")
     assert gateway.post("/apps/app3_clue/run?wait=30", RUN).status == 200
     # refused requests hold no place
-    assert gateway.parts.runner.running == 0
+    assert gateway.parts.runner.quota.used == 0
 
 
 def test_clues_are_set_again_from_the_newest_answer(venue):

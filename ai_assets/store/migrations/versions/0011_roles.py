@@ -1,4 +1,4 @@
-"""PLACEHOLDER: say what this revision changes."""
+"""Rights: which events reach every site."""
 
 from importlib.resources import files
 
