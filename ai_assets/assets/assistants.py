@@ -11,12 +11,12 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
-    BackfillPolicy,
     multi_asset,
 )
 
 from ai_assets.apps.registry import APPS, PAIR_APPS
 from ai_assets.assets.app_spec import app_spec
+from ai_assets.assets.batches import members_backfill
 from ai_assets.assets.checks import check_specs
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.member_run import run_partitions
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     specs=[app_spec(APPS[name]) for name in PAIR_APPS],
     check_specs=[spec for name in PAIR_APPS for spec in check_specs(AssetKey(name), assistant_members_def)],
     can_subset=True,
-    backfill_policy=BackfillPolicy.single_run(),
+    backfill_policy=members_backfill,
 )
 def assistants(
     context: AssetExecutionContext,
@@ -52,8 +52,9 @@ def assistants(
         site_id, assistant_id, member_id = parse_pair_key(key)
         return About(site_id, member_id, assistant_id, as_of=config.as_of_date)
 
-    run_partitions(context, config, (database, dashscope, guard), about=about, example="1001:7_555")
-    yield from ()
+    yield from run_partitions(
+        context, config, (database, dashscope, guard), about=about, example="1001:7_555"
+    )
 
 
 ASSETS: list[AssetsDefinition] = [assistants]

@@ -25,6 +25,7 @@ from dagster import (
 from ai_assets.assets.answer_text import plain
 from ai_assets.assets.checks_text import checks_metadata, first_ungrounded
 from ai_assets.assets.metadata import id_text
+from ai_assets.chains.outcome import Outcome
 from ai_assets.dashscope.reading import UNREADABLE_REASONS
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ def evaluations(
     asset_key: AssetKey, partition: str, result: StepResult, limits: CheckLimits
 ) -> list[AssetCheckEvaluation]:
     """What a step's result says of the checks of its partition; nothing where it says nothing of them."""
+    if result.outcome is Outcome.NO_NOTE:
+        # without an evaluation a planned check of a run with a failure elsewhere would show as failed
+        return [
+            _evaluation(asset_key, name, partition, None, "no note, so there is no answer to check", {})
+            for name in (SCHEMA, GROUNDED)
+        ]
     if not result.outcome.has_result:
         if result.reason not in UNREADABLE_REASONS:
             return []

@@ -2,7 +2,7 @@
 
 Not here: a cell (`ai_assets.chains`), what a materialization shows (`ai_assets.assets.metadata`).
 A cell that fails has no materialization: its partition shows as failed when the run ends in Failure, the
-others stand. `skippable` and `can_subset` keep Dagster from materializing what was not reported.
+others are kept. `skippable` and `can_subset` keep Dagster from materializing what was not reported.
 """
 
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
@@ -16,7 +16,6 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     AssetSpec,
-    BackfillPolicy,
     Failure,
     MetadataValue,
     multi_asset,
@@ -25,11 +24,13 @@ from dagster import (
 from ai_assets.apps import app2_finance as app2
 from ai_assets.apps import app2a_finance_area as app2a
 from ai_assets.assets.app_spec import MANY
+from ai_assets.assets.batches import cells_backfill, is_batch
 from ai_assets.assets.checks import CheckLimits, check_specs, evaluations
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.failures import failures_table, what_happened
 from ai_assets.assets.freshness import MADE_EVERY_MORNING
 from ai_assets.assets.metadata import materialization
+from ai_assets.assets.outputs import made_outputs
 from ai_assets.assets.sources import DWS_FINANCE
 from ai_assets.assets.trigger_job import JobOfRun, job_of_run
 from ai_assets.chains.cells import Cell
@@ -72,7 +73,7 @@ CODE_VERSION = f"app2:{app2.VERSION},app2a:{app2a.VERSION}"
     ],
     check_specs=check_specs(FINANCE, finance_partitions),
     can_subset=True,
-    backfill_policy=BackfillPolicy.single_run(),
+    backfill_policy=cells_backfill,
 )
 def app2_finance(
     context: AssetExecutionContext,
@@ -104,7 +105,7 @@ def app2_finance(
             metadata={"failed cells": MetadataValue.md(failures_table(summary.failures, refused))},
             allow_retries=False,
         )
-    yield from ()
+    yield from made_outputs(context)
 
 
 def _cells(context: AssetExecutionContext) -> tuple[list[Cell], list[str]]:
@@ -136,7 +137,7 @@ def _make(
 
     trigger = Trigger(
         triggered_by=job.event_type or "admin_manual",
-        trigger_type="batch" if job.event_type or len(cells) > 1 else "manual",
+        trigger_type="batch" if job.event_type or is_batch(len(cells), context.run.tags) else "manual",
         trigger_job_id=job.id,
         forced=config.forced or job.is_forced,
     )

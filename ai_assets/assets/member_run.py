@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from dagster import AssetExecutionContext, Failure, MetadataValue
+from dagster import AssetExecutionContext, Failure, MetadataValue, Output
 
+from ai_assets.assets.batches import is_batch
 from ai_assets.assets.checks import CheckLimits
 from ai_assets.assets.failures import failures_table, what_happened
 from ai_assets.assets.member_events import member_checks, member_events
+from ai_assets.assets.outputs import made_outputs
 from ai_assets.errors import AiAssetsError, InputError
 from ai_assets.privacy.logs import log_defect
 from ai_assets.privacy.text import redact_text
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from ai_assets.resources.guard import GuardResource
 
 logger = logging.getLogger(__name__)
-Key = TypeVar("Key")
 
 Resources = tuple["DatabaseResource", "DashScopeResource", "GuardResource"]
 
@@ -46,15 +47,17 @@ def run_partitions(
     *,
     about: Callable[[str], About],
     example: str,
-) -> None:
+) -> Iterator[Output[None]]:
     """Make the selected assets in each partition of the run; Failure with a summary where a step has no result.
 
     `about` reads a partition key; one that it refuses (InputError) fails alone. `example`: what a key looks like.
+    Yields the outputs of the assets where nothing failed.
     """
     members, refused = _members(context, about, example)
+    in_batch = is_batch(len(members) + len(refused), context.run.tags)
     try:
         with runtime(*resources, concurrency=config.concurrency) as run_on:
-            summary = _make(context, config, run_on, members)
+            summary = _make(context, config, run_on, members, in_batch=in_batch)
     except AiAssetsError as error:
         raise Failure(str(error), allow_retries=False) from error
     if summary.failures or refused:
@@ -65,6 +68,7 @@ def run_partitions(
             metadata={"failed steps": MetadataValue.md(failures_table(summary.failures, refused))},
             allow_retries=False,
         )
+    yield from made_outputs(context)
 
 
 def _members(
@@ -85,7 +89,12 @@ def _members(
 
 
 def _make(
-    context: AssetExecutionContext, config: StepsConfig, run_on: Runtime, members: Sequence[About]
+    context: AssetExecutionContext,
+    config: StepsConfig,
+    run_on: Runtime,
+    members: Sequence[About],
+    *,
+    in_batch: bool,
 ) -> StepsSummary:
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.chains.member_steps import MemberSteps
@@ -94,7 +103,9 @@ def _make(
     from ai_assets.chains.summary import StepsSummary
 
     selected = steps_of({key.to_user_string() for key in context.selected_asset_keys})
-    trigger = Trigger(trigger_type="batch" if len(members) > 1 else "manual", forced=config.forced)
+    # who asks for App6 of one member alone is told that there is no note; among others App6 has nothing to do
+    needs_note = selected == ["app6_note"] and not in_batch
+    trigger = Trigger(trigger_type="batch" if in_batch else "manual", forced=config.forced)
     limits = CheckLimits.from_settings(load_settings())
     cancelled = threading.Event()
     summary = StepsSummary()
@@ -103,16 +114,18 @@ def _make(
         steps = MemberSteps(run_on, about, trigger, cancelled)
         problem = _problem(steps)
         for name in selected:
-            if name == "app6_note" and len(selected) > 1 and not problem and not _has_note(steps):
-                # among others it has nothing to do here: App8 then reads what the cache holds of earlier notes
-                continue
-            tell(_failed(steps, name, problem) if problem else _step(steps, name))
+            if problem:
+                tell(_failed(steps, name, problem))
+            elif name == "app6_note" and not needs_note and not _has_note(steps):
+                tell(steps.without_note())
+            else:
+                tell(_step(steps, name))
 
     def report(_about: About, result: StepResult) -> None:
         # the prompts of a hundred thousand failures are not kept
         summary.add(replace(result, prompt="", references={}))
         _show(context, result, limits)
-        if not result.outcome.has_result:
+        if result.outcome.is_failure:
             context.log.error(
                 "site %s, %s %s: %s", result.subject.site_id, result.app, result.target_id, result.message
             )
@@ -194,7 +207,7 @@ def _failed(steps: MemberSteps, name: str, problem: AiAssetsError) -> StepResult
 
 def _show(context: AssetExecutionContext, result: StepResult, limits: CheckLimits) -> None:
     try:
-        if result.outcome.has_result:
+        if not result.outcome.is_failure:
             for _key, _partition, shown in member_events(result, trigger_job_id=None):
                 context.log_event(shown)
         for evaluation in member_checks(result, limits):

@@ -13,13 +13,13 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     AssetSpec,
-    BackfillPolicy,
     multi_asset,
 )
 from pydantic import Field
 
 from ai_assets.apps.registry import APPS, MEMBER_APPS
 from ai_assets.assets.app_spec import app_spec, code_version
+from ai_assets.assets.batches import members_backfill
 from ai_assets.assets.checks import check_specs
 from ai_assets.assets.config import StepsConfig
 from ai_assets.assets.freshness import CONSUMED_THESE_DAYS
@@ -65,7 +65,7 @@ def _specs() -> Iterator[AssetSpec]:
     specs=list(_specs()),
     check_specs=[spec for name in MEMBER_APPS for spec in check_specs(AssetKey(name), members_def)],
     can_subset=True,
-    backfill_policy=BackfillPolicy.single_run(),
+    backfill_policy=members_backfill,
 )
 def members(
     context: AssetExecutionContext,
@@ -83,8 +83,7 @@ def members(
         site_id, member_id = parse_member_key(key)
         return About(site_id, member_id, as_of=config.as_of_date, clue_source=config.clue_source)
 
-    run_partitions(context, config, (database, dashscope, guard), about=about, example="1001:555")
-    yield from ()
+    yield from run_partitions(context, config, (database, dashscope, guard), about=about, example="1001:555")
 
 
 ASSETS: list[AssetsDefinition] = [members]

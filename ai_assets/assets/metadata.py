@@ -13,11 +13,16 @@ from ai_assets.assets.answer_text import answer_markdown, fenced
 from ai_assets.assets.checks_text import checks_metadata
 from ai_assets.chains.outcome import Outcome, StepResult
 
+NO_NOTE_VERSION = "no-note"
+"""Data version of App6's partition where the member has no note: two runs without a note are the same data."""
+
 
 def materialization(
     asset_key: AssetKey, partition: str, result: StepResult, *, trigger_job_id: int | None
 ) -> AssetMaterialization:
-    """The materialization of one partition from a step that has a result."""
+    """The materialization of one partition from a step that did not fail."""
+    if result.outcome is Outcome.NO_NOTE:
+        return _without_note(asset_key, partition, result)
     return AssetMaterialization(
         asset_key=asset_key,
         partition=partition,
@@ -71,6 +76,22 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
 def id_text(row_id: int | None) -> MetadataValue[Any]:
     """An id as text, for Dagster plots every number over time."""
     return MetadataValue.text("none" if row_id is None else str(row_id))
+
+
+def _without_note(asset_key: AssetKey, partition: str, result: StepResult) -> AssetMaterialization:
+    return AssetMaterialization(
+        asset_key=asset_key,
+        partition=partition,
+        description=f"{result.app} {result.target_id}: the member has no note, no call; an earlier answer is kept",
+        metadata={
+            "outcome": MetadataValue.text(result.outcome.value),
+            "app": MetadataValue.text(result.app),
+            "target": MetadataValue.text(result.target_id),
+            "run log": id_text(None),
+            "cache": id_text(None),
+        },
+        tags={"dagster/data_version": NO_NOTE_VERSION},
+    )
 
 
 def data_version(result: Mapping[str, Any]) -> str:

@@ -102,6 +102,11 @@ class MemberSteps:
             result = self._clues_of_reused(result)
         return self.adopt(result)
 
+    def without_note(self) -> StepResult:
+        """The result of App6 where it has nothing to do. Later steps still read its earlier answer in the cache."""
+        subject = self.subject("app6_note")
+        return StepResult("app6_note", subject, APPS["app6_note"].target_id(subject), Outcome.NO_NOTE)
+
     def adopt(self, result: StepResult) -> StepResult:
         """Take a result of an earlier attempt of this chain as this one's own."""
         self._ran[result.app] = result

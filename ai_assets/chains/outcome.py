@@ -26,11 +26,18 @@ class Outcome(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     REFUSED = "refused"
+    NO_NOTE = "no note"
+    """App6 in a batch, for a member without a note: nothing to do. No call, no cache entry, no run log."""
 
     @property
     def has_result(self) -> bool:
         """Whether the step gave a result, fresh or reused."""
         return self in {Outcome.SUCCESS, Outcome.REUSED}
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the step should have given a result and did not."""
+        return not (self.has_result or self is Outcome.NO_NOTE)
 
 
 @dataclass(frozen=True)

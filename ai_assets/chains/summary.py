@@ -25,7 +25,7 @@ class StepsSummary:
         self.outcomes[result.outcome] += 1
         self.tokens += result.tokens_used
         self.cost_cny += result.cost_cny
-        if not result.outcome.has_result:
+        if result.outcome.is_failure:
             self.failures.append(result)
 
     @property
@@ -53,6 +53,8 @@ class StepsSummary:
     def sentence(self) -> str:
         """One line for people: counts, and the reasons by how often they came."""
         line = f"{self.made} made, {self.reused} reused, {self.failed} failed"
+        if without_note := self.outcomes[Outcome.NO_NOTE]:
+            line += f", {without_note} without a note"
         reasons = Counter(result.reason or result.outcome.value for result in self.failures)
         if reasons:
             line += " (" + ", ".join(f"{reason} x {count}" for reason, count in reasons.most_common()) + ")"

@@ -12,17 +12,20 @@ from typing import Any
 import pytest
 from dagster import (
     AllPartitionMapping,
+    AssetCheckKey,
     AssetKey,
     BackfillPolicy,
     DagsterEventType,
     DagsterInstance,
     ExecuteInProcessResult,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from sqlalchemy import Engine, text
 
 from ai_assets.apps.registry import MEMBER_APPS, PAIR_APPS
 from ai_assets.assets.assistants import assistants
+from ai_assets.assets.checks import GROUNDED, SCHEMA
 from ai_assets.assets.member_run import steps_of
 from ai_assets.assets.members import members
 from ai_assets.chains.member_steps import RETENTION_CLUE
@@ -41,12 +44,16 @@ def run(make_definitions, instance: DagsterInstance) -> Run:
     """Run assets in this process for a partition key, or for a range of the keys that are given, in their order."""
 
     def run(
-        *keys: str, assets: set[str] | None = None, config: dict[str, Any] | None = None, **how: Any
+        *keys: str,
+        assets: set[str] | None = None,
+        config: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
+        **how: Any,
     ) -> ExecuteInProcessResult:
         pairs = bool(assets and assets <= set(PAIR_APPS))
         job = make_definitions(**how).resolve_job_def("assistant_insights" if pairs else "member_insights")
         instance.add_dynamic_partitions((assistant_members_def if pairs else members_def).name, list(keys))
-        chosen: dict[str, Any] = {"partition_key": keys[0]}
+        chosen: dict[str, Any] = {"partition_key": keys[0], "tags": tags}
         if len(keys) > 1:
             chosen = {
                 "tags": {
@@ -147,7 +154,7 @@ def test_the_definitions_hold_what_the_contract_says():
     for name in MEMBER_ASSETS | set(PAIR_APPS):
         node = graph.get(AssetKey(name))
         assert node.partitions_def == (assistant_members_def if name in PAIR_APPS else members_def)
-        assert node.backfill_policy == BackfillPolicy.single_run()
+        assert node.backfill_policy == BackfillPolicy.multi_run(100)
         assert node.group_name == ("assistants" if name in PAIR_APPS else "members")
     for parent in ("app3_clue", "app7_customer", "app8_consolidation"):
         mapping = graph.get_partition_mapping(AssetKey("app4_analysis"), AssetKey(parent))
@@ -346,23 +353,85 @@ def test_the_as_of_date_of_the_config_is_used(run: Run, made, as_of: str):
     assert made(result)["app3_clue", MEMBER].metadata["as-of date"].value == as_of
 
 
-def test_among_others_app6_is_left_out_for_a_member_without_a_note_and_app8_reads_what_earlier_notes_gave(
-    run: Run, made, simulator: Simulator, venue_engine: Engine, instance: DagsterInstance
+@pytest.fixture
+def take_notes_away(venue_engine: Engine) -> Callable[[], None]:
+    """Delete the notes of member 555."""
+
+    def take_away() -> None:
+        with venue_engine.begin() as connection:
+            connection.execute(text("delete from biz.member_notes where site_id = 1001 and member_id = 555"))
+
+    return take_away
+
+
+def test_among_others_app6_of_a_member_without_a_note_is_made_without_a_call_and_app8_reads_its_earlier_answer(
+    run: Run, made, simulator: Simulator, venue_engine: Engine, take_notes_away, instance: DagsterInstance
 ):
-    with_note = run(MEMBER, assets={"app6_note"})
-    assert with_note.success
-    with venue_engine.begin() as connection:
-        connection.execute(text("delete from biz.member_notes where site_id = 1001 and member_id = 555"))
-        clues = connection.execute(
-            text("select result_json -> 'clues' from biz.ai_cache where cache_type = 'app6_note_analysis'")
-        ).scalar_one()
+    assert run(MEMBER, assets={"app6_note"}).success
+    take_notes_away()
+    (clues,) = rows(
+        venue_engine,
+        "select result_json -> 'clues' from biz.ai_cache where cache_type = 'app6_note_analysis'",
+    )[0]
     simulator.reset()
 
     result = run(MEMBER)
 
     assert result.success
-    assert {asset for asset, _ in made(result)} == {*MEMBER_ASSETS} - {"app6_note"}
+    assert {asset for asset, _ in made(result)} == MEMBER_ASSETS
+    shown = made(result)["app6_note", MEMBER]
+    assert shown.metadata["outcome"].value == "no note"
+    assert shown.metadata["run log"].value == shown.metadata["cache"].value == "none"
+    assert shown.tags["dagster/data_version"] == "no-note"
     assert simulator.calls("app6") == []
     assert clues[0]["summary"] in simulator.calls("app8")[0].prompt
+    assert rows(
+        venue_engine, "select count(*) from biz.ai_cache where cache_type = 'app6_note_analysis'"
+    ) == [(1,)]
+    assert rows(venue_engine, "select count(*) from biz.ai_run_logs where app_type = 'app6_note'") == [(1,)]
+
+
+def test_a_member_without_a_note_is_green_with_its_checks_though_another_member_fails(
+    run: Run, made, simulator: Simulator, take_notes_away, instance: DagsterInstance
+):
+    take_notes_away()
+    result = run(MEMBER, "1001:99999999", assets={"app6_note", "app8_consolidation"})
+    assert not result.success
+    assert failed_partitions(instance, "app6_note") == {"1001:99999999"}
+    for check in (SCHEMA, GROUNDED):
+        records = instance.event_log_storage.get_asset_check_execution_history(
+            AssetCheckKey(AssetKey("app6_note"), check), limit=10
+        )
+        assert {record.partition: record.status for record in records}[MEMBER] is Status.SUCCEEDED
+
+
+def test_app6_of_one_member_alone_needs_a_note(
+    run: Run, made, simulator: Simulator, take_notes_away, instance: DagsterInstance
+):
+    take_notes_away()
     alone = run(MEMBER, assets={"app6_note"})
     assert not alone.success
+    assert made(alone) == {}
+    assert failed_partitions(instance, "app6_note") == {MEMBER}
+    assert calls(simulator) == 0
+
+
+def test_app6_alone_for_many_members_makes_those_with_a_note(
+    run: Run, made, some_members, take_notes_away, instance: DagsterInstance
+):
+    take_notes_away()
+    result = run(*some_members, assets={"app6_note"})
+    assert result.success
+    outcomes = {key: shown.metadata["outcome"].value for (_, key), shown in made(result).items()}
+    assert outcomes == {some_members[0]: "no note", some_members[1]: "success", some_members[2]: "success"}
+
+
+def test_a_run_of_a_backfill_is_a_batch_though_it_has_one_member(
+    run: Run, made, simulator: Simulator, take_notes_away, venue_engine: Engine
+):
+    take_notes_away()
+    result = run(MEMBER, assets={"app6_note"}, tags={"dagster/backfill": "abc"})
+    assert result.success
+    assert made(result)["app6_note", MEMBER].metadata["outcome"].value == "no note"
+    assert run(MEMBER, assets={"app3_clue"}, tags={"dagster/backfill": "abc"}).success
+    assert rows(venue_engine, "select distinct trigger_type from biz.ai_run_logs") == [("batch",)]
