@@ -71,3 +71,7 @@ class DatabaseUnavailableError(TransientError):
     """Postgres cannot be reached."""
 
     reason = "database_unavailable"
+
+
+class LockTimeoutError(DatabaseUnavailableError):
+    """Another transaction holds a lock for longer than the statement may wait."""

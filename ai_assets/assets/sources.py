@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, AssetMaterialization, AssetSpec, MetadataValue
@@ -11,7 +12,7 @@ from ai_assets.assets.freshness import BATCH_EVERY_NIGHT
 from ai_assets.assets.metadata import id_text
 
 if TYPE_CHECKING:
-    from ai_assets.warehouse.sites import Batch
+    from ai_assets.store.batch_events import RecordedBatch
 
 DWS_FINANCE = AssetKey(Upstream.FINANCE.split("/"))
 DWS_SETTLEMENTS = AssetKey(Upstream.SETTLEMENTS.split("/"))
@@ -55,15 +56,15 @@ SOURCES = (
 )
 
 
-def batch_materialization(batch: Batch) -> AssetMaterialization:
+def batch_materialization(batch: RecordedBatch) -> AssetMaterialization:
     """What the sensor reports when a site's ETL batch has finished."""
     metadata: dict[str, MetadataValue[Any]] = {
         "site": id_text(batch.site_id),
         "batch": MetadataValue.text(batch.batch_id),
-        "business date": MetadataValue.text(batch.biz_date.isoformat()),
+        "business date": MetadataValue.text(batch.biz_date),
     }
-    if batch.finished_at is not None:
-        metadata["finished at"] = MetadataValue.timestamp(batch.finished_at)
+    if batch.finished_s is not None and math.isfinite(batch.finished_s):
+        metadata["finished at"] = MetadataValue.timestamp(batch.finished_s)
     return AssetMaterialization(
         DWS_FINANCE,
         description=f"ETL batch {batch.batch_id} of site {batch.site_id} for {batch.biz_date}",

@@ -36,6 +36,7 @@ ALERT_TYPES = (
     "failed",
     "budget_warning",
     "app_blocked",
+    "bad_batch",
     "dead",
 )
 AlertType = StrEnum("AlertType", {name: name for name in ALERT_TYPES})  # type: ignore[misc]

@@ -16,7 +16,12 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
 
     url: str = Field(repr=False, description="postgresql+psycopg2://… of the results (AI_DATABASE_URL)")
 
-    def engine(self, pool_size: int = 5, statement_timeout_s: float | None = None) -> Engine:
+    def engine(
+        self,
+        pool_size: int = 5,
+        statement_timeout_s: float | None = None,
+        lock_timeout_s: float | None = None,
+    ) -> Engine:
         """An engine on a database whose schema fits this code.
 
         Raises DatabaseUnavailableError, SchemaVersionError, ConfigurationError: each says what to do.
@@ -29,6 +34,7 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
             pool_size=pool_size,
             application_name="ai_assets dagster",
             statement_timeout_s=statement_timeout_s,
+            lock_timeout_s=lock_timeout_s,
         )
         try:
             with reachable("connecting"), engine.connect() as connection:

@@ -22,11 +22,12 @@ def business_events(
 ) -> SensorResult | SkipReason:
     """One tick. What is wrong with Postgres is the tick's skip reason."""
     # here: SQLAlchemy stays out of what the code location loads
+    from ai_assets.sensors.engine import sensor_engine
     from ai_assets.sensors.worker_tick import tick
     from ai_assets.store.engine import reachable
 
     try:
-        engine = database.engine(pool_size=1)
+        engine = sensor_engine(database, pool_size=1)
     except AiAssetsError as error:
         return SkipReason(str(error))
     try:

@@ -20,11 +20,12 @@ INTERVAL_S = 10
 def dws_completed(context: SensorEvaluationContext, database: DatabaseResource) -> SensorResult | SkipReason:
     """One tick. What is wrong with Postgres or the contract's tables is the tick's skip reason."""
     # here: SQLAlchemy stays out of what the code location loads
+    from ai_assets.sensors.engine import sensor_engine
     from ai_assets.sensors.site_tick import tick
     from ai_assets.store.engine import reachable
 
     try:
-        engine = database.engine(pool_size=2)
+        engine = sensor_engine(database, pool_size=2)
     except AiAssetsError as error:
         return SkipReason(str(error))
     try:

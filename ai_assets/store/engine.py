@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
+from ai_assets.errors import ConfigurationError, DatabaseUnavailableError, LockTimeoutError
 
 
 def make_engine(
@@ -31,18 +31,21 @@ def make_engine(
     pool_size: int = 5,
     application_name: str = "ai_assets",
     statement_timeout_s: float | None = None,
+    lock_timeout_s: float | None = None,
 ) -> Engine:
     """An engine with at most `pool_size` connections kept and as many again under pressure.
 
     A connection that its server has ended is replaced before it is used. A server that fell silent is noticed within
-    about half a minute; `statement_timeout_s`: and one statement may take so long at most. Raises ConfigurationError
-    for a URL that is not Postgres. Opens no connection.
+    about half a minute; `statement_timeout_s` and `lock_timeout_s`: one statement may take, and wait for one lock, so
+    long at most. Raises ConfigurationError for a URL that is not Postgres. Opens no connection.
     """
     # the guard's functions look again after each lock they took: a server whose default is a stricter isolation
     # would have them read a snapshot older than the lock
     options = r"-c timezone=UTC -c default_transaction_isolation=read\ committed"
     if statement_timeout_s is not None:
         options += f" -c statement_timeout={round(statement_timeout_s * 1000)}"
+    if lock_timeout_s is not None:
+        options += f" -c lock_timeout={round(lock_timeout_s * 1000)}"
     engine = create_engine(
         _postgres_url(url),
         pool_size=pool_size,
@@ -161,12 +164,17 @@ class Statements:
 def reachable(what: str) -> Iterator[None]:
     """Turn what says that Postgres is not there now into DatabaseUnavailableError naming `what`.
 
+    A lock not to be had within the engine's `lock_timeout_s` is its subclass LockTimeoutError.
+
     A lost or refused connection; a statement that took too long or was cancelled; a lock not to be had; a deadlock.
     """
     try:
         yield
     except (DBAPIError, PoolTimeoutError) as error:
-        if getattr(getattr(error, "orig", None), "pgcode", None) in _BUSY:
+        code = getattr(getattr(error, "orig", None), "pgcode", None)
+        if code == _LOCK_TIMEOUT:
+            raise LockTimeoutError(f"Postgres is busy ({what}): {first_line(error)}") from error
+        if code in _BUSY:
             raise DatabaseUnavailableError(f"Postgres is busy ({what}): {first_line(error)}") from error
         if isinstance(error, PoolTimeoutError) or _is_connection_trouble(error):
             raise DatabaseUnavailableError(
@@ -178,8 +186,9 @@ def reachable(what: str) -> Iterator[None]:
         raise DatabaseUnavailableError(f"Postgres cannot be reached ({what}): {first_line(error)}") from error
 
 
-# statement cancelled or out of time, lock not available, deadlock, a standby that takes no writes
-_BUSY = frozenset({"57014", "55P03", "40P01", "25006"})
+_LOCK_TIMEOUT = "55P03"
+# statement cancelled or out of time, deadlock, a standby that takes no writes
+_BUSY = frozenset({"57014", "40P01", "25006"})
 
 
 def _is_connection_trouble(error: DBAPIError) -> bool:

@@ -79,14 +79,6 @@ def readable_date(written: str | None) -> date | None:
     return found if FIRST_DATE <= found <= LAST_DATE else None
 
 
-def readable_seconds(written: str | None) -> float | None:
-    """Seconds since 1970, to the millisecond, from their text; NaN, which equals nothing, for no number."""
-    try:
-        return round(float(written), 3) if written else None
-    except ValueError:
-        return math.nan
-
-
 def _trouble(content: object) -> tuple[str | None, int]:
     """Why content cannot be sent, or None, and about how many bytes it has.
 

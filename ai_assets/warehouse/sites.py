@@ -1,6 +1,7 @@
 """Sites, their ETL batches, and the as-of date of a prompt.
 
-Here: reads of `biz.sites` and `dws.etl_batch`. Not here: figures (`ai_assets.warehouse.finance`), the inbox.
+Here: reads of `biz.sites` and of a site's newest batch. Not here: batches that have no event yet
+(`ai_assets.store.batch_events`), figures (`ai_assets.warehouse.finance`), the inbox.
 """
 
 from __future__ import annotations
@@ -35,23 +36,18 @@ _NEWEST_BATCH = text(
     """
     select batch_id::text, site_id, biz_date::date, finished_at::timestamptz
     from dws.etl_batch as batch where site_id = :site_id and status = 'success' and biz_date is not null
+      and biz_date::date <= biz.ai_latest_batch_date(:site_id)
     order by batch.biz_date desc, batch.finished_at desc nulls last, batch.batch_id desc limit 1
-    """
-)
-
-_SUCCESSFUL_BATCHES = text(
-    """
-    select batch_id::text, site_id, biz_date::date, finished_at::timestamptz
-    from dws.etl_batch as batch where status = 'success' and biz_date is not null and finished_at >= :since
-    order by batch.finished_at, site_id, batch.batch_id
     """
 )
 
 _NEWEST_DATA = text(
     """
     select greatest(
-        (select max(biz_date)::date from dws.finance_area_daily where site_id = :site_id),
-        (select max(biz_date)::date from dws.finance_site_daily where site_id = :site_id)
+        (select max(biz_date)::date from dws.finance_area_daily
+         where site_id = :site_id and biz_date::date <= biz.ai_latest_batch_date(:site_id)),
+        (select max(biz_date)::date from dws.finance_site_daily
+         where site_id = :site_id and biz_date::date <= biz.ai_latest_batch_date(:site_id))
     ) as newest
     """
 )
@@ -96,16 +92,13 @@ def active_sites(conn: Connection) -> list[Site]:
 
 
 def newest_batch(conn: Connection, site_id: int) -> Batch | None:
-    """The site's newest successful batch, by business date and then by when it finished."""
+    """The site's newest successful batch, by business date and then by when it finished.
+
+    A batch dated after the site's tomorrow is not used (`biz.ai_latest_batch_date`).
+    """
     with reading(conn, ETL_BATCH):
         row = conn.execute(_NEWEST_BATCH, {"site_id": site_id}).one_or_none()
     return Batch(*row) if row is not None else None
-
-
-def successful_batches(conn: Connection, since: datetime) -> list[Batch]:
-    """All sites' successful batches that finished at `since` (aware) or later, in the order they finished."""
-    with reading(conn, ETL_BATCH):
-        return [Batch(*row) for row in conn.execute(_SUCCESSFUL_BATCHES, {"since": since})]
 
 
 def as_of_date(conn: Connection, site_id: int, given: date | None) -> date:

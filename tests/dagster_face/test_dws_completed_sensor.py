@@ -31,12 +31,16 @@ def tick(fresh: DagsterInstance, venue_url: str):
     """One tick; partitions that it asks for are made, its cursor is kept for the next."""
     cursor: list[str | None] = [None]
 
-    def once(url: str = venue_url) -> SensorResult | SkipReason:
+    def once(
+        url: str = venue_url, *, keep: bool = True, written: str | None = None
+    ) -> SensorResult | SkipReason:
+        """`keep` False: a preview, or a crash before Dagster kept the result. `written`: with this cursor."""
+        cursor[0] = written or cursor[0]
         context = build_sensor_context(
             instance=fresh, cursor=cursor[0], resources={"database": DatabaseResource(url=url)}
         )
         result = dws_completed(context)
-        if isinstance(result, SensorResult):
+        if isinstance(result, SensorResult) and keep:
             cursor[0] = result.cursor
             for request in result.dynamic_partitions_requests or ():
                 if type(request).__name__.startswith("Delete"):
@@ -139,6 +143,109 @@ def test_a_new_and_a_corrected_batch_become_events_of_their_own(tick, venue_engi
     assert tick().asset_events == []
     jobs = rows(venue_engine, "select status from biz.ai_trigger_jobs where payload ->> 'batch_id' = '777'")
     assert [job["status"] for job in jobs] == ["pending", "pending"]
+
+
+def what_a_tick_asks(result: SensorResult) -> tuple:
+    return (
+        sorted(request.run_key for request in result.run_requests),
+        [event.metadata["batch"].value for event in result.asset_events],
+        [sorted(request.partition_keys) for request in result.dynamic_partitions_requests],
+    )
+
+
+def test_a_tick_whose_result_is_not_kept_loses_nothing(tick, venue_engine: Engine):
+    preview = what_a_tick_asks(tick(keep=False))
+    assert len(preview[1]) == 2
+    assert what_a_tick_asks(tick()) == preview
+    finish_batch(venue_engine, 1001, 777)
+    before = rows(
+        venue_engine, "select id, status, attempts, not_before from biz.ai_trigger_jobs order by id"
+    )
+    preview = what_a_tick_asks(tick(keep=False))
+    assert preview[1] == ["777"]
+    assert what_a_tick_asks(tick(keep=False)) == preview
+    assert what_a_tick_asks(tick()) == preview
+    assert tick().asset_events == []
+    after = rows(venue_engine, "select id, status, attempts, not_before from biz.ai_trigger_jobs order by id")
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 1
+
+
+def test_a_batch_whose_event_the_backend_sent_is_reported_too(tick, venue_engine: Engine):
+    tick()
+    finish_batch(venue_engine, 1001, 777)
+    execute(venue_engine, "select biz.fire_ai_event('dws_completed', 1001)")
+    assert [event.metadata["batch"].value for event in tick().asset_events] == ["777"]
+
+
+def test_batches_that_finish_in_one_instant_or_are_committed_late_are_each_reported_once(
+    tick, venue_engine: Engine
+):
+    tick()
+    at = datetime.now(UTC) + timedelta(hours=2)
+    reported = []
+    # the last one finished before the others and is seen after them
+    for batches in ([(1001, 777), (1002, 778)], [(1001, 779)], [(1002, 770)]):
+        for site, batch in batches:
+            finish_batch(venue_engine, site, batch, at if batch != 770 else at - timedelta(hours=1))
+        reported += [event.metadata["batch"].value for event in tick().asset_events]
+    assert sorted(reported) == ["770", "777", "778", "779"]
+
+
+def test_the_cursor_of_an_earlier_version_is_read(tick, venue_engine: Engine):
+    # that version reported the batches whose events it had sent
+    execute(
+        venue_engine,
+        "insert into biz.ai_trigger_jobs (event_type, site_id, payload) select 'dws_completed', site_id,"
+        " jsonb_build_object('batch_id', batch_id::text, 'batch_finished', extract(epoch from finished_at)::text)"
+        " from dws.etl_batch",
+    )
+    finish_batch(venue_engine, 1001, 777)
+    earlier = (datetime.now(UTC) - timedelta(days=300)).isoformat()
+    assert [event.metadata["batch"].value for event in tick(written=earlier).asset_events] == ["777"]
+    assert tick().asset_events == []
+
+
+def test_a_cursor_that_cannot_be_read_is_a_skip_reason(tick):
+    for written in ("soon", "{", '{"started": 5, "reported": 1}', "2026-08-18T10:00:00"):
+        result = tick(written=written)
+        assert isinstance(result, SkipReason)
+        assert "cursor" in result.skip_message
+
+
+def test_a_batch_dated_in_the_future_raises_one_alert_and_nothing_is_made_of_it(tick, venue_engine: Engine):
+    tick()
+    finish_batch(venue_engine, 1001, 777)
+    execute(venue_engine, "update dws.etl_batch set biz_date = '2062-06-30' where batch_id = 777")
+    requests = tick().run_requests
+    assert tick().asset_events == []
+    (alert,) = rows(venue_engine, "select * from biz.ai_alerts")
+    assert (alert["alert_type"], alert["site_id"], alert["count"]) == ("bad_batch", 1001, 1)
+    (job,) = rows(venue_engine, "select * from biz.ai_trigger_jobs where payload ->> 'batch_id' = '777'")
+    assert job["status"] == "failed"
+    assert str(job["id"]) not in {request.tags["ai/trigger_job"] for request in requests}
+    # a second one within the window counts on the same alert
+    finish_batch(venue_engine, 1001, 778)
+    execute(venue_engine, "update dws.etl_batch set biz_date = '2062-07-01' where batch_id = 778")
+    tick()
+    assert [alert["count"] for alert in rows(venue_engine, "select count from biz.ai_alerts")] == [2]
+
+
+def test_a_backends_open_transaction_holds_up_neither_a_tick_nor_the_batches_of_other_sites(
+    tick, venue_engine: Engine
+):
+    tick()
+    finish_batch(venue_engine, 1001, 777)
+    finish_batch(venue_engine, 1002, 778)
+    with venue_engine.connect() as backend:
+        backend.execute(text("select biz.fire_ai_event('dws_completed', 1001)"))
+        result = tick()
+        assert isinstance(result, SensorResult)
+        assert "1002" in {request.tags["ai/site"] for request in result.run_requests}
+        backend.commit()
+    assert [event.metadata["batch"].value for event in tick().asset_events] == ["777", "778"]
+    jobs = rows(venue_engine, "select status from biz.ai_trigger_jobs where payload ->> 'batch_id' = '777'")
+    assert [job["status"] for job in jobs] == ["pending"]
 
 
 def test_a_run_in_progress_is_not_asked_for_again(tick, launch, venue_engine: Engine):

@@ -103,6 +103,7 @@ def test_news_of_the_cache_come_when_the_transaction_commits_and_never_if_it_doe
         "failed",
         "budget_warning",
         "app_blocked",
+        "bad_batch",
         "dead",
     ],
 )

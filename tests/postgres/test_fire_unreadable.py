@@ -244,15 +244,6 @@ def test_rows_that_cannot_be_read_stop_no_tick_of_the_sites_sensor(inbox_of):
         check(leases.expired_site_jobs(connection))
 
 
-def test_a_row_whose_batch_finished_at_no_time_is_no_known_batch(inbox_of):
-    inbox_of.run(
-        "insert into biz.ai_trigger_jobs (event_type, site_id, payload) "
-        """values ('dws_completed', 1001, '{"batch_id": "7", "batch_finished": "yesterday"}')"""
-    )
-    with inbox_of.engine.begin() as connection:
-        assert site_jobs.unknown_batches(connection, [(1001, "7", None)]) == [0]
-
-
 def test_a_business_date_is_read_the_same_in_any_session(inbox_of):
     job = inbox_of.fire("consumption", member_id=5, payload={"occurred_at": "2026-08-09T10:00:00"})
     with inbox_of.engine.begin() as connection:

@@ -90,10 +90,9 @@ def plans_of(engine: Engine, work) -> list[dict]:
             ("pkey", "running"),
         ),
         (lambda c: inbox.job(c, 77), ("pkey",)),
-        (lambda c: site_jobs.due_site_jobs(c), ("due_sites",)),
-        (lambda c: site_jobs.unknown_batches(c, [(1, "10", None), (1, "20", None)]), ("batches",)),
+        (lambda c: site_jobs.due_site_jobs(c), ("due_sites", "of_sites")),
     ],
-    ids=["claim", "finish", "job", "due", "unknown batches"],
+    ids=["claim", "finish", "job", "due"],
 )
 def test_the_hot_statements_use_their_index_and_never_walk_the_ledger(ledger, work, indexes):
     (plan,) = plans_of(ledger, work)

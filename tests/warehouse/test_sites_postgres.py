@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -9,10 +10,10 @@ from ai_assets.errors import InputError, WarehouseError
 from ai_assets.warehouse.sites import (
     Site,
     active_sites,
+    as_of_and_batch,
     as_of_date,
     find_site,
     newest_batch,
-    successful_batches,
 )
 
 
@@ -105,18 +106,6 @@ def test_the_newest_batch_is_the_successful_one_of_the_latest_business_date_then
         assert last.batch_id == "10"
 
 
-def test_the_batches_finished_since_a_time_come_in_the_order_they_finished(engine: Engine) -> None:
-    with engine.begin() as conn:
-        add_batch(conn, 1, 1, date(2026, 8, 18), at(4))
-        add_batch(conn, 2, 2, date(2026, 8, 18), at(7))
-        add_batch(conn, 3, 1, date(2026, 8, 17), at(6))
-        add_batch(conn, 4, 1, date(2026, 8, 19), at(8), status="running")
-        add_batch(conn, 5, 1, date(2026, 8, 19), None)
-        assert [b.batch_id for b in successful_batches(conn, at(4))] == ["1", "3", "2"]
-        assert [b.batch_id for b in successful_batches(conn, at(5))] == ["3", "2"]
-        assert all(b.finished_at and b.finished_at.tzinfo for b in successful_batches(conn, at(4)))
-
-
 def test_batches_may_be_named_and_come_from_a_view_with_local_times(engine: Engine) -> None:
     with engine.begin() as conn:
         conn.execute(text("drop table dws.etl_batch"))
@@ -130,7 +119,6 @@ def test_batches_may_be_named_and_come_from_a_view_with_local_times(engine: Engi
         batch = newest_batch(conn, 1)
         assert batch is not None
         assert (batch.batch_id, batch.biz_date, batch.finished_at) == ("b-0818", date(2026, 8, 18), at(4))
-        assert successful_batches(conn, at(4)) == [batch]
 
 
 def test_the_as_of_date_is_the_given_one_else_the_batchs_else_the_newest_datas(engine: Engine) -> None:
@@ -150,3 +138,48 @@ def test_the_as_of_date_is_the_given_one_else_the_batchs_else_the_newest_datas(e
         assert as_of_date(conn, 1, date(2025, 1, 1)) == date(2025, 1, 1)
         with pytest.raises(InputError, match="out of range"):
             as_of_date(conn, 1, date(1, 1, 1))
+
+
+def database_today(conn: Connection, zone: str) -> date:
+    """By the clock of Postgres, which is the one that counts."""
+    return conn.execute(text("select clock_timestamp()")).scalar_one().astimezone(ZoneInfo(zone)).date()
+
+
+# the zones that are furthest ahead and furthest behind
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Asia/Shanghai", "Etc/GMT+12"])
+def test_a_batch_dated_after_the_sites_tomorrow_is_not_used(engine: Engine, zone: str) -> None:
+    with engine.begin() as conn:
+        add_site(conn, 1, zone=zone)
+        tomorrow = database_today(conn, zone) + timedelta(days=1)
+        add_batch(conn, 1, 1, date(2026, 8, 18), at(4))
+        add_batch(conn, 2, 1, tomorrow + timedelta(days=1), at(5))
+        add_batch(conn, 3, 1, date(2062, 8, 18), at(6))
+        conn.execute(text("update dws.etl_batch set biz_date = 'infinity' where batch_id = 3"))
+        assert as_of_date(conn, 1, None) == date(2026, 8, 18)
+        assert as_of_and_batch(conn, 1, None) == (date(2026, 8, 18), newest_batch(conn, 1))
+        add_batch(conn, 4, 1, tomorrow, at(5))
+        assert as_of_date(conn, 1, None) == tomorrow
+
+
+def test_data_dated_after_the_sites_tomorrow_is_no_as_of_date(engine: Engine) -> None:
+    with engine.begin() as conn:
+        add_site(conn, 1)
+        for table, column, value in (("site", "", ""), ("area", ", area", ", 'vip'")):
+            for day in ("2026-08-12", "2062-08-12"):
+                conn.execute(
+                    text(
+                        f"insert into dws.finance_{table}_daily (site_id, biz_date{column}) "
+                        f"values (1, '{day}'{value})"
+                    )
+                )
+        assert as_of_date(conn, 1, None) == date(2026, 8, 12)
+
+
+@pytest.mark.parametrize("change", ["delete from biz.sites", "update biz.sites set timezone = 'Mars/Base'"])
+def test_a_site_without_a_known_time_zone_keeps_its_newest_batch(engine: Engine, change: str) -> None:
+    with engine.begin() as conn:
+        add_site(conn, 1)
+        conn.execute(text(change))
+        add_batch(conn, 1, 1, date(2026, 8, 18), at(4))
+        add_batch(conn, 2, 1, date(2062, 8, 18), at(5))
+        assert as_of_date(conn, 1, None) == date(2026, 8, 18)

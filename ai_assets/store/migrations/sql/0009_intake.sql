@@ -181,7 +181,7 @@ begin
             v_member := null;
             -- with its finish: a batch that is finished again (corrected) is another one. Looked up before
             -- anything can fail: the row of a failed event still says which batch it was about.
-            v_payload := v_payload - 'batch_finished' - 'batch_date';
+            v_payload := v_payload - 'batch_finished' - 'batch_date' - 'batch_unusable';
             v_extra := coalesce(v_payload ->> 'batch_id', '');
             select * into v_batch from biz.ai_etl_batch(v_site, nullif(v_extra, ''));
             if v_batch.batch_id is not null then
@@ -189,6 +189,7 @@ begin
                     'batch_date', coalesce(to_char(v_batch.biz_date, 'YYYY-MM-DD'), ''),
                     'batch_finished', coalesce(extract(epoch from v_batch.finished_at)::text, ''));
                 if not v_batch.is_usable then
+                    v_payload := v_payload || '{"batch_unusable": true}';
                     raise exception 'the batch of payload.batch_id is dated after the site''s tomorrow: '
                         'correct biz_date in dws.etl_batch' using errcode = 'AI001';
                 end if;
@@ -253,6 +254,10 @@ begin
             -- not sqlerrm: Postgres quotes the input that it could not read
             v_error := format('the event could not be read: SQLSTATE %s', sqlstate);
     end;
+    if v_type = 'dws_completed' then
+        -- before the row's id is drawn: see biz.ai_batches_after
+        perform pg_advisory_xact_lock_shared(hashtextextended('ai_assets.batch_events', 0));
+    end if;
     if v_error is not null then
         insert into biz.ai_trigger_jobs (event_type, site_id, member_id, connector_type, payload, is_forced,
             app_chain, status, error_message, business_date, finished_at)
@@ -288,6 +293,45 @@ begin
         -- the holder released the key in between: try again
     end loop;
 end $$;
+
+-- The batches that events were recorded for after the trigger job p_after, by trigger job and each batch once; without
+-- p_after, those recorded since p_since. `is_usable` is false for a batch dated after the site's tomorrow.
+--
+-- The caller keeps the last trigger job as its cursor, so a job with a lower id must not be committed afterwards.
+-- Intake holds a shared lock from before it draws the id until it commits. If one does now, nothing is returned, and
+-- the caller asks again later.
+create function biz.ai_batches_after(p_after bigint, p_since timestamptz, p_limit integer)
+    returns table (trigger_job_id bigint, site_id bigint, batch_id text, batch_date text, batch_finished text,
+        is_usable boolean)
+    language plpgsql as $$
+declare
+    v_after bigint;
+begin
+    if not pg_try_advisory_xact_lock(hashtextextended('ai_assets.batch_events', 0)) then
+        return;
+    end if;
+    if p_after is null then
+        select min(j.id) - 1 into v_after from biz.ai_trigger_jobs j
+            where j.event_type = 'dws_completed' and j.created_at >= p_since;
+    else
+        -- a database that was restored to an earlier state draws ids again that the cursor is already past
+        select least(p_after, max(j.id)) into v_after from biz.ai_trigger_jobs j where j.event_type = 'dws_completed';
+    end if;
+    return query
+        select j.id, j.site_id, j.payload ->> 'batch_id', j.payload ->> 'batch_date', j.payload ->> 'batch_finished',
+            not j.payload ? 'batch_unusable'
+        from biz.ai_trigger_jobs j
+        where j.event_type = 'dws_completed' and j.id > v_after and j.status <> 'duplicate' and j.site_id is not null
+          -- events of earlier versions have no date; their batches were reported when they were recorded
+          and j.payload ? 'batch_date'
+          and not exists (select from biz.ai_trigger_jobs e
+              where e.event_type = 'dws_completed' and e.site_id = j.site_id and e.id < j.id
+                and e.payload ->> 'batch_id' = j.payload ->> 'batch_id'
+                and e.payload ->> 'batch_finished' = j.payload ->> 'batch_finished'
+                and coalesce(e.payload ->> 'batch_date', j.payload ->> 'batch_date') = j.payload ->> 'batch_date')
+        order by j.id limit p_limit;
+end $$;
+create index ai_trigger_jobs_of_sites on biz.ai_trigger_jobs (id) where event_type = 'dws_completed';
 
 -- Alerts of type bad_batch.
 alter table biz.ai_alerts drop constraint ai_alerts_alert_type_check;
