@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from ai_assets.privacy.digits import CARD, IDENTITY, PHONE
 from ai_assets.privacy.numbers import is_bank_card, is_identity, is_mobile
-from ai_assets.privacy.runs import CARD, IDENTITY, PHONE
 from ai_assets.privacy.text import MARKS, redact_text
 
 __all__ = ["LEFT_OUT_KEYS", "redact", "redact_text"]

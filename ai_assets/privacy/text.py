@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ai_assets.privacy import words
-from ai_assets.privacy.runs import CARD, IDENTITY, NUMERALS, PHONE, numbers_in
+from ai_assets.privacy.digits import CARD, IDENTITY, NUMERALS, PHONE
+from ai_assets.privacy.runs import numbers_in
 from ai_assets.privacy.spelling import seen
 
 MARKS = {

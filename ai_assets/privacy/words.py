@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ai_assets.privacy.runs import Found
+from ai_assets.privacy.digits import Found
 
 WECHAT, BIRTHDAY = "wechat", "birthday"
 

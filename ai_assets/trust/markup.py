@@ -1,6 +1,7 @@
 """Markup and links taken out of one text: HTML, Markdown, web addresses of any dress.
 
-Here: one text → plain text. Not here: where it stands and how long it may be (`plain_answers`). Patterns are bounded
+Here: one text → plain text. Not here: what a web address is (`links`), where a text stands and how long it may be
+(`plain_answers`). Patterns are bounded
 and look at each letter a bounded number of times.
 """
 
@@ -10,14 +11,12 @@ import html
 import re
 
 from ai_assets.characters import without_invisible
+from ai_assets.trust.links import web_addresses
 
 LINK_MARK = "（链接已去除）"
 """What stands where a link was: a reader sees that something is missing. No bracket of it means anything."""
 
 _ROUNDS = 8
-
-# one letter for one letter, so that what is found in the folded text stands at the same place in the text
-_FOLD = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0x3002: 0x2E, 0xFF61: 0x2E}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n?|[\u2028\u2029]")
@@ -45,35 +44,6 @@ _EMPHASIS = (
     re.compile(r"(?<![A-Za-z0-9*])\*([^*\s](?:[^*\n]{0,998}[^*\s])?)\*(?![A-Za-z0-9*])"),
     re.compile(r"~~([^~\n]{1,1000})~~"),
     re.compile(r"`{1,2}([^`\n]{1,1000})`{1,2}"),
-)
-
-_URL_LETTER = r"[^\s\u2e80-\u9fff\uff00-\uffef\"'<>()\[\]{}“”‘’|\\^`]"
-_TOP = (
-    "com|cn|net|org|info|top|xyz|io|me|cc|vip|shop|site|club|online|app|link|live|tv|co|hk|tw|jp|kr|sg|us|uk|ru|de"
-    "|fr|eu|biz|mobi|ltd|work|pro|wang|icu|ink|tk|ml|ga|cf|gq|ly|pw|su|ws|to|gg|ai|dev|page|store|tech|fun|win|bid"
-    "|edu|gov|mil|int|example|test|invalid|local|onion|zip|mov|click|buzz|rest|cloud|space|website|host|asia"
-)
-_LINKS = (
-    # a scheme and what follows it, if anything
-    re.compile(rf"[a-z][a-z0-9+.-]{{1,20}}[ ]?:[ ]?//[ ]?{_URL_LETTER}*", re.IGNORECASE),
-    re.compile(
-        rf"(?<![a-z])(?:javascript|vbscript|mailto|tel|sms|data:[a-z]+/[a-z]+)[:;,](?:{_URL_LETTER}|[()])*",
-        re.IGNORECASE,
-    ),
-    re.compile(r"[\w.+-]{1,64}@(?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,18}", re.IGNORECASE),
-    re.compile(rf"www\.{_URL_LETTER}+", re.IGNORECASE),
-    # a bare domain: its last label is one that there is, or a path follows it
-    re.compile(
-        rf"(?<![a-z0-9_.@-])[a-z0-9](?:[a-z0-9-]{{0,62}})(?:\.[a-z0-9-]{{1,63}}){{0,5}}"
-        rf"(?:\.|\[\.\]|\(\.\))(?:{_TOP})(?![a-z0-9-]|\.[a-z])(?::\d{{2,5}})?(?:[/?#]{_URL_LETTER}*)?",
-        re.IGNORECASE,
-    ),
-    re.compile(
-        rf"(?<![a-z0-9_.-])[a-z0-9-]{{1,63}}(?:\.[a-z0-9-]{{1,63}}){{0,4}}\.[a-z]{{2,18}}/{_URL_LETTER}+",
-        re.IGNORECASE,
-    ),
-    re.compile(r"[\u4e00-\u9fff]{2,20}\.(?:com|cn|net|中国|公司|网络|网址|商城)(?![a-z0-9-])", re.IGNORECASE),
-    re.compile(rf"(?<![\d.])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?![\d.])(?::\d{{2,5}})?(?:/{_URL_LETTER}*)?"),
 )
 
 
@@ -122,19 +92,12 @@ def _cells(row: re.Match[str]) -> str:
 
 
 def _without_links(text: str) -> str:
-    folded = text.translate(_FOLD)
-    for link in _LINKS:
-        if not link.search(folded):
-            continue
-        pieces, end = [], 0
-        for found in link.finditer(folded):
-            # a full stop at the end is the sentence's
-            stop = found.start() + len(found[0].rstrip(".,;:!?"))
-            pieces += [text[end : found.start()], LINK_MARK]
-            end = stop
-        text = "".join(pieces) + text[end:]
-        folded = text.translate(_FOLD)
-    return text
+    pieces: list[str] = []
+    done = 0
+    for start, end in web_addresses(text):
+        pieces += (text[done:start], LINK_MARK)
+        done = end
+    return "".join((*pieces, text[done:]))
 
 
 def _spaced(text: str) -> str:

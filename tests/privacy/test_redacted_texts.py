@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from datetime import date, datetime, timedelta
 
@@ -11,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_assets.privacy.digits import NUMERALS
 from ai_assets.privacy.logs import log_defect
 from ai_assets.privacy.numbers import is_bank_card, is_identity
-from ai_assets.privacy.runs import NUMERALS
 from ai_assets.privacy.text import MARKS, redact_text
 
 PHONE, IDENTITY, CARD = MARKS["phone"], MARKS["identity"], MARKS["card"]
@@ -77,6 +78,120 @@ def test_a_mobile_number_is_found_however_its_digits_are_parted(
 ) -> None:
     written = parting.join(groups(number, sizes))
     assert redact_text(f"{around[0]}{written}{around[1]}") == f"{around[0]}{PHONE}{around[1]}"
+
+
+AMOUNTS = st.integers(0, 10**11).map(lambda cents: cents / 100)
+LISTED = [
+    "，",
+    "、",
+    ",",
+    "\n",
+    "|",
+    "*",
+    "~",
+    "；",
+    "：",
+    "。",
+    " | ",
+    ", ",
+    "，\n",
+    "～",
+    "=",
+    "+",
+    "\r\n",
+    "😀",
+    "<>",
+    "…",
+    "“”",
+]
+
+
+@given(
+    mobiles(),
+    st.sampled_from([(3, 4), (3, 3), (3, 5), (4, 3), (4, 4), (5, 3), (3, 8), (7, 4)]),
+    st.lists(st.sampled_from(LISTED), min_size=2, max_size=2),
+    st.sampled_from([None, *SPELLED, *OTHERS]),
+    AROUND,
+)
+@settings(deadline=None, max_examples=300)
+def test_a_mobile_number_is_found_though_its_digits_are_parted_as_a_list_is(
+    number: str, sizes: tuple[int, ...], between: list[str], spelled: str | None, around: tuple[str, str]
+) -> None:
+    if re.fullmatch(r"1\d\d(20[0-4]\d20[0-4]\d|20\d\d[01]\d[0-3]\d)", number):
+        return  # years, or a day
+    pieces = groups(number, sizes)
+    written = "".join(piece + sign for piece, sign in zip(pieces, [*between, ""], strict=False))
+    written = written[: -len(between[-1])] if len(pieces) == 2 and written.endswith(between[1]) else written
+    if spelled is not None:
+        written = written.translate(str.maketrans("0123456789", spelled))
+    if (spelled and around[0].endswith(("一", "三"))) or (spelled and around[1].startswith("一")):
+        return  # 星期一 or 张三 before a number in numerals is one digit more
+    redacted = redact_text(f"{around[0]}{written}{around[1]}")
+    assert redacted == f"{around[0]}{PHONE}{around[1]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("座机0755，8654，3210", f"座机{PHONE}"),
+        ("021|86543210", PHONE),
+        ("电话：8654，3210，10 次", f"电话：{PHONE}，10 次"),
+        ("手机 1、3、8、0、0、1、3、8、0、0、0", f"手机 {PHONE}"),
+        ("+86，138，1234，5678", f"+86，{PHONE}"),
+        ("138，1234，5678，139，1234，5678", f"{PHONE}，{PHONE}"),
+        ("2026-08-19，138，1234，5678，3 次", f"2026-08-19，{PHONE}，3 次"),
+        ("110105，19491231，0011", IDENTITY),
+    ],
+)
+def test_landlines_labels_several_phones_and_id_cards_are_found_in_lists_too(
+    text: str, redacted: str
+) -> None:
+    assert redact_text(text) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,380,013,800",
+        "13,800,138,000",
+        "净收入 1,380,013,800 元",
+        "138，1234，5678，1390",
+        "1200、138、1234、5678",
+        "138, 1234, 5678 元",
+        "138.50, 1234.50, 5678.90",
+        "1.138, 1234, 5678",
+        "138, 1234, 5678.5",
+        "8，9，7，10，6，8，9，7，10，8，9",
+        "1, 3, 8, 0, 0, 1, 3, 8, 0, 0, 0",
+        "138, 2025, 2026",
+        "158，20260819",
+        "2026-08-19，2026-08-20，2026-08-21",
+        "20260819、20260820、20260821",
+        "138|0.25|13.8%|1234",
+        "20:15, 21:30, 22:45",
+        "15800，128500",
+    ],
+)
+def test_amounts_with_separators_and_lists_of_dates_ids_and_scores_pass(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@given(
+    # three, six and nine figures may be as many phones
+    st.lists(st.integers(100, 99_999), min_size=4, max_size=11).filter(lambda figures: len(figures) % 3),
+    st.sampled_from(["，", "、", ", ", "\n", " | ", "；"]),
+)
+@settings(deadline=None, max_examples=300)
+def test_a_list_of_four_plain_figures_or_more_passes(figures: list[int], between: str) -> None:
+    text = between.join(map(str, figures))
+    assert redact_text(text) == text
+
+
+@given(st.lists(AMOUNTS, min_size=1, max_size=8), st.sampled_from(["，", "、", ", ", "\n", " | "]))
+@settings(deadline=None, max_examples=200)
+def test_amounts_with_thousands_separators_pass(amounts: list[float], between: str) -> None:
+    text = between.join(f"{amount:,.0f}" for amount in amounts)
+    assert redact_text(text) == text
 
 
 @given(mobiles(), st.sampled_from([*SPELLED, *OTHERS]), st.sampled_from(["", " ", "-", "\u200b"]))
@@ -236,7 +351,6 @@ def test_a_year_a_month_and_a_party_are_no_day_of_birth(text: str) -> None:
     assert redact_text(text) == text
 
 
-AMOUNTS = st.integers(0, 10**11).map(lambda cents: cents / 100)
 FIGURES = st.one_of(
     AMOUNTS.map(lambda amount: f"{amount:,.2f} 元"),
     AMOUNTS.map(lambda amount: f"{amount:.2f}元"),
@@ -283,6 +397,7 @@ def test_fractions_dates_side_by_side_and_amounts_in_a_row_pass(text: str) -> No
 
 
 @given(st.lists(st.one_of(FIGURES, mobiles(), identities(), st.text(max_size=12), st.sampled_from([
+    "138，", "1234、", "0013，", ",", "5678",
     "生日", "微信", "vx", ":", "电话", "[", "]", "abc_123", "5月1日", *MARKS.values(),
 ])), max_size=10).map("".join))  # fmt: skip
 @settings(deadline=None, max_examples=250)
@@ -300,8 +415,10 @@ def test_a_text_without_anything_of_it_is_the_same_and_marks_hold_no_figure() ->
 @pytest.mark.parametrize(
     "text",
     ["1" * 100_000, "1 " * 50_000, "9 " * 50_000, "vx " * 33_000, "微信" + " " * 100_000, "生日" * 50_000,
+     "138,1234," * 11_000, "138,1234,5678," * 7_000, "1," * 50_000,
      "\u200b1" * 50_000, "\\u0031" * 50_000, "w" + "a-" * 50_000, "1." * 50_000, "2026-08-19 " * 9_000],
-    ids=["digits", "ones", "nines", "vx", "blanks", "birthdays", "hidden", "escapes", "letters", "points", "dates"],
+    ids=["digits", "ones", "nines", "vx", "blanks", "birthdays", "pieces", "phones", "list", "hidden", "escapes",
+         "letters", "points", "dates"],
 )  # fmt: skip
 def test_any_text_of_100_000_characters_takes_time_by_its_length_alone(text: str) -> None:
     began = time.process_time()
