@@ -113,7 +113,7 @@ LISTED = [
     st.sampled_from([None, *SPELLED, *OTHERS]),
     AROUND,
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 def test_a_mobile_number_is_found_though_its_digits_are_parted_as_a_list_is(
     number: str, sizes: tuple[int, ...], between: list[str], spelled: str | None, around: tuple[str, str]
 ) -> None:
@@ -181,7 +181,7 @@ def test_amounts_with_separators_and_lists_of_dates_ids_and_scores_pass(text: st
     st.lists(st.integers(100, 99_999), min_size=4, max_size=11).filter(lambda figures: len(figures) % 3),
     st.sampled_from(["，", "、", ", ", "\n", " | ", "；"]),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 def test_a_list_of_four_plain_figures_or_more_passes(figures: list[int], between: str) -> None:
     text = between.join(map(str, figures))
     assert redact_text(text) == text
