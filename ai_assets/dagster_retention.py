@@ -100,10 +100,21 @@ def in_use(newest: Iterable[Newest], keys: frozenset[str]) -> list[Newest]:
     return [
         one
         for one in events
-        # a cell of the sites' grid is `1001:all|this_month`; a member's that went is nobody's any more
-        if (one.partition is None or "|" in one.partition or one.partition in keys)
+        if has_partition(one.partition, keys)
         and (one.kind == _MADE or one.id > made.get((one.asset_key, one.partition), 0))
     ]
+
+
+def has_partition(partition: str | None, keys: frozenset[str]) -> bool:
+    """Whether there is such a partition still: none, a cell of the sites' (`1001:all|this_month`), or one of `keys`."""
+    return partition is None or "|" in partition or partition in keys
+
+
+def member_keys(instance: DagsterInstance) -> frozenset[str]:
+    """The partition keys of all members, and of assistants with them."""
+    return frozenset(
+        key for name in (MEMBERS, ASSISTANT_MEMBERS) for key in instance.get_dynamic_partitions(name)
+    )
 
 
 def plan_runs(instance: DagsterInstance, before: datetime) -> OldRuns:
@@ -112,9 +123,7 @@ def plan_runs(instance: DagsterInstance, before: datetime) -> OldRuns:
     if not old:
         return OldRuns(0, [])
     thinned = set(_run_ids(instance, RunsFilter(tags={THINNED_TAG: "true"}, created_before=before)))
-    keys = frozenset(
-        key for name in (MEMBERS, ASSISTANT_MEMBERS) for key in instance.get_dynamic_partitions(name)
-    )
+    keys = member_keys(instance)
     kept: dict[str, list[int]] = {}
     for one in in_use(newest_events(instance), keys):
         kept.setdefault(one.run_id, []).append(one.id)

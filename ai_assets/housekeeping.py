@@ -81,6 +81,7 @@ def keep_house(
         ("ledger", house.ledger),
         ("member partitions", house.members),
         ("Dagster runs", house.runs),
+        ("asset check results", house.checks),
     ):
         if stopped():
             house.report.errors[what] = "not begun: it was asked to stop"
@@ -170,6 +171,19 @@ class _House:
             "Dagster runs", "AI_DAGSTER_RETENTION_DAYS", self.settings.dagster_retention_days,
             old=old.old, in_use=old.in_use, removed=removed, began=began,
             note=f"{thinned} more keep only what partitions rest on" if thinned else "",
+        )  # fmt: skip
+
+    def checks(self) -> None:
+        from ai_assets import dagster_check_retention
+
+        began = time.monotonic()
+        old = dagster_check_retention.plan_checks(self.instance, _ago(self.settings.dagster_retention_days))
+        removed = len(old.going)
+        if not self.report.dry_run:
+            removed = dagster_check_retention.remove_checks(self.instance, old, stopped=self.stopped)
+        self._add(
+            "asset check results", "AI_DAGSTER_RETENTION_DAYS", self.settings.dagster_retention_days,
+            old=old.old, in_use=old.in_use, removed=removed, began=began,
         )  # fmt: skip
 
     def _add(

@@ -10,7 +10,15 @@ from ai_assets import dagster_retention
 from ai_assets.housekeeping import keep_house
 from ai_assets.settings import load_settings
 
-PARTS = ["cache versions", "run logs", "alerts", "trigger jobs", "member partitions", "Dagster runs"]
+PARTS = [
+    "cache versions",
+    "run logs",
+    "alerts",
+    "trigger jobs",
+    "member partitions",
+    "Dagster runs",
+    "asset check results",
+]
 
 
 @pytest.fixture
@@ -88,7 +96,13 @@ def test_one_parts_trouble_stops_no_other_and_the_run_fails_with_it(
 
 def test_asked_to_stop_it_says_what_was_left(fresh, venue_engine, old_job):
     report = keep_house(venue_engine, fresh, load_settings(), stopped=lambda: True)
-    assert set(report.errors) == {"guard state", "ledger", "member partitions", "Dagster runs"}
+    assert set(report.errors) == {
+        "guard state",
+        "ledger",
+        "member partitions",
+        "Dagster runs",
+        "asset check results",
+    }
     assert jobs(venue_engine) == 1
 
 
