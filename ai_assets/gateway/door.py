@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ai_assets.errors import AiAssetsError
+from ai_assets.gateway import docs_page
 from ai_assets.gateway.access import given_token, wrong_token
 from ai_assets.gateway.bodies import is_left
 from ai_assets.gateway.problems import Problem, of_error
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ai_assets.gateway.parts import Parts
     from ai_assets.store.tokens import Token
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"}) | docs_page.PATHS
 """Addresses that need no token: they tell nothing of any site."""
 IN_FLIGHT = 400
 """Requests at once; beyond, they would only wait for Postgres and hold memory."""
