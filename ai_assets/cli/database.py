@@ -30,13 +30,15 @@ def upgrade(context: Context) -> None:
 @db.command()
 @click.pass_obj
 def roles(context: Context) -> None:
-    """Make the roles ai_reader, ai_backend and ai_worker, with what each may do and no more. Twice changes nothing.
+    """Make the roles ai_reader, ai_backend, ai_worker and ai_gateway, and ai_intake, which owns biz.fire_ai_event.
+
+    Each gets what it needs and no more. Twice changes nothing.
 
     Run it again after an upgrade. Needs a user who owns the tables and may make roles.
     """
     from ai_assets.store.engine import make_engine, reachable
     from ai_assets.store.migrate import require_current
-    from ai_assets.store.roles import BACKEND, READER, WORKER, grant_roles
+    from ai_assets.store.roles import BACKEND, GATEWAY, READER, WORKER, grant_roles
 
     engine = make_engine(context.database_url, pool_size=1, application_name="ai_assets roles")
     try:
@@ -48,6 +50,7 @@ def roles(context: Context) -> None:
     click.echo(f"{READER}: reads results, neither payloads nor prompts")
     click.echo(f"{BACKEND}: the same, and sends events by biz.fire_ai_event")
     click.echo(f"{WORKER}: Dagster's processes and these commands; reads the sources, makes no tables")
+    click.echo(f"{GATEWAY}: the gateway; sends events and runs apps, makes no tokens")
     click.echo(f"give them to logins, such as: grant {BACKEND} to shop_backend")
 
 

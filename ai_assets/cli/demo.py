@@ -183,7 +183,7 @@ def demo_token(context: Context) -> Iterator[str]:
 
 def _start_gateway(children: Children, port: int) -> str:
     """Start it; returns its address, empty where the extra is not installed."""
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+    if any(find_spec(name) is None for name in ("fastapi", "fastapi_offline", "uvicorn")):
         click.echo("no gateway: the extra `gateway` is not installed")
         return ""
     child = children.start("gateway", [script("ai-assets"), "gateway", "--port", str(port)], stdout=PIPE)

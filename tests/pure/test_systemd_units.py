@@ -15,7 +15,8 @@ AT = "/opt/ai-assets"
 
 
 def service(path: Path) -> configparser.SectionProxy:
-    unit = configparser.ConfigParser(strict=True, interpolation=None)
+    # a unit may name several files of settings
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(path.read_text(encoding="utf-8"))
     return unit["Service"]
@@ -44,9 +45,19 @@ def test_a_unit_starts_a_command_with_options_that_it_knows(path: Path) -> None:
             assert (Path(__file__).parents[2] / word.removeprefix(f"{AT}/")).exists()
 
 
+def test_the_gateway_has_a_login_of_its_own_that_wins_over_the_workers() -> None:
+    (path,) = (path for path in UNITS if path.stem == "ai-assets-gateway")
+    files = [
+        line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("EnvironmentFile=")
+    ]
+    assert files == ["EnvironmentFile=/etc/ai-assets/env", "EnvironmentFile=/etc/ai-assets/gateway.env"]
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
 def test_a_unit_runs_as_nobody_special_and_tells_all_its_processes_to_stop(path: Path) -> None:
     found = service(path)
-    assert (found["User"], found["NoNewPrivileges"]) == ("ai-assets", "yes")
+    # the gateway is what strangers reach: it must not be able to read the workers' password
+    user = "ai-assets-gateway" if path.stem == "ai-assets-gateway" else "ai-assets"
+    assert (found["User"], found["NoNewPrivileges"]) == (user, "yes")
     # runs and workers are children: only told to stop do they hand back what they hold
     assert found.get("KillMode", "control-group") == "control-group"

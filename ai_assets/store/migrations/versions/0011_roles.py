@@ -1,4 +1,4 @@
-"""Rights: which events reach every site."""
+"""Rights: which events reach every site, and with whose rights events are taken in."""
 
 from importlib.resources import files
 
