@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagster import Definitions, EnvVar, in_process_executor
+from dagster import Definitions, FilesystemIOManager, in_process_executor
 
 from ai_assets.assets.assistants import ASSETS as ASSISTANT_ASSETS
 from ai_assets.assets.finance import ASSETS as FINANCE_ASSETS
@@ -31,9 +31,13 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> Definitions
     """
     settings = load_settings()
     resources: dict[str, Any] = {
-        "database": DatabaseResource(url=EnvVar("AI_DATABASE_URL")),
+        "database": DatabaseResource(),
         "dashscope": DashScopeResource.from_settings(settings),
         "guard": GuardResource.from_settings(settings),
+        # Dagster's default without its run config, which takes a folder, also one that a variable names
+        "io_manager": FilesystemIOManager()
+        .get_resource_definition()
+        .configured(lambda _nothing: {}, config_schema={}),
     }
     return Definitions(
         assets=[*SOURCES, *FINANCE_ASSETS, *MEMBER_ASSETS, *ASSISTANT_ASSETS],

@@ -34,6 +34,7 @@ from ai_assets.errors import AiAssetsError
 from ai_assets.resources.dashscope import DashScopeResource
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
+from ai_assets.resources.run_config_types import Whole, YesNo
 from ai_assets.resources.runtime import runtime
 from ai_assets.settings import load_settings
 
@@ -47,10 +48,10 @@ JOB_NAME = "event_worker"
 class WorkerConfig(Config):
     """How this worker works; what is empty is as the environment says."""
 
-    until_empty: bool = Field(
+    until_empty: YesNo = Field(
         False, description="End when no member's event is pending, waiting or running anywhere"
     )
-    concurrency: int | None = Field(
+    concurrency: Whole | None = Field(
         None, ge=1, le=256, description="Chains side by side, 1 to 256; empty: AI_CONCURRENCY"
     )
     linger_s: float | None = Field(

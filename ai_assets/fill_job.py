@@ -14,6 +14,7 @@ from ai_assets.apps.registry import APPS
 from ai_assets.assets.config import OneLineConfig
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.run_config_types import Text, Whole, YesNo
 from ai_assets.warehouse.windows import WINDOWS
 
 if TYPE_CHECKING:
@@ -27,27 +28,27 @@ MOST_JOBS = 500_000
 class FillConfig(OneLineConfig):
     """Which answers to fill. Without `apps` and sites nothing is queued."""
 
-    apps: list[str] = Field([], description=f"Required. App names, in any order: {', '.join(APPS)}")
-    sites: list[int] = Field([], max_length=10_000, description="Site ids; or set all_sites")
-    all_sites: bool = Field(False, description="Every active site")
-    members: list[int] = Field(
+    apps: list[Text] = Field([], description=f"Required. App names, in any order: {', '.join(APPS)}")
+    sites: list[Whole] = Field([], max_length=10_000, description="Site ids; or set all_sites")
+    all_sites: YesNo = Field(False, description="Every active site")
+    members: list[Whole] = Field(
         [], max_length=100_000, description="Member ids of these sites; empty: all members of the sites"
     )
-    windows: list[str] = Field(
+    windows: list[Text] = Field(
         [], description=f"Time windows of the finance apps; empty: all of {', '.join(WINDOWS)}"
     )
-    only_failed: bool = Field(
+    only_failed: YesNo = Field(
         False,
         description="Only targets that have no answer, or whose newest call failed, timed out or was refused "
         "with no newer answer",
     )
-    forced: bool = Field(
+    forced: YesNo = Field(
         False, description="Request new answers even where the prompt is the same as before; costs every call"
     )
-    max_jobs: int = Field(
+    max_jobs: Whole = Field(
         100_000, ge=1, le=MOST_JOBS, description=f"Queue nothing if it would be more jobs, 1 to {MOST_JOBS}"
     )
-    dry_run: bool = Field(False, description="Report what would be queued, and queue nothing")
+    dry_run: YesNo = Field(False, description="Report what would be queued, and queue nothing")
 
 
 @op(description="Put one trigger job into the inbox for each member, pair and site box that is to be filled.")

@@ -22,6 +22,7 @@ from ai_assets.assets.members import members
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
+from ai_assets.resources.run_config_types import YesNo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ def daily_prewarm() -> None:
 class HousekeepingConfig(Config):
     """How this housekeeping goes."""
 
-    dry_run: bool = Field(False, description="Say what would go, and do nothing")
+    dry_run: YesNo = Field(False, description="Say what would go, and do nothing")
 
 
 @op(description="Settle leases whose holders died; let go of what is old and not in use.")

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ai_assets.errors import AiAssetsError
 from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.run_config_types import Text, Whole, YesNo
 from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
 class ReplayConfig(Config):
     """Which trigger jobs, and how. All conditions hold together; with none at all nothing is replayed."""
 
-    ids: list[int] = Field([], description="Trigger job ids")
-    states: list[str] = Field(
+    ids: list[Whole] = Field([], description="Trigger job ids")
+    states: list[Text] = Field(
         [], description="States; empty: failed, dead and partial. Ids alone: any that ended"
     )
-    sites: list[int] = Field([], description="Site ids")
-    event_types: list[str] = Field([], description="Event types, such as consumption")
-    member_id: int | None = Field(None, description="Member id")
-    since: str = Field(
+    sites: list[Whole] = Field([], description="Site ids")
+    event_types: list[Text] = Field([], description="Event types, such as consumption")
+    member_id: Whole | None = Field(None, description="Member id")
+    since: Text = Field(
         "", description="Came at or after: 2h (ago), 2026-01-31 or 2026-01-31T18:30 (AI_TIMEZONE)"
     )
-    until: str = Field("", description="Came before; written the same way")
-    error: str = Field("", description="A piece of its error's text")
-    forced: bool = Field(False, description="New answers for every step, though nothing changed")
-    rate: str = Field("", description="At most so many: 30/min, 2/s, 600/h; empty: as fast as it goes")
-    limit: int | None = Field(None, ge=1, description="The oldest so many; empty: all")
-    dry_run: bool = Field(False, description="Say what would be replayed, and do nothing")
+    until: Text = Field("", description="Came before; written the same way")
+    error: Text = Field("", description="A piece of its error's text")
+    forced: YesNo = Field(False, description="New answers for every step, though nothing changed")
+    rate: Text = Field("", description="At most so many: 30/min, 2/s, 600/h; empty: as fast as it goes")
+    limit: Whole | None = Field(None, ge=1, description="The oldest so many; empty: all")
+    dry_run: YesNo = Field(False, description="Say what would be replayed, and do nothing")
 
 
 @op(description="Send ended trigger jobs' events again, each as a new job, oldest first.")

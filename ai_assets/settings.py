@@ -7,6 +7,7 @@ Source of the names: the settings section of the design contract; docs/settings.
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -20,6 +21,10 @@ from ai_assets.errors import ConfigurationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+IN_THE_CLEAR = (
+    "DASHSCOPE_BASE_URL is plain http to another machine, and the key would go there in the clear: give an https "
+    "address, or set DASHSCOPE_ALLOW_HTTP=1"
+)
 
 MemberNames = Literal["full", "surname", "pseudonym"]
 """What members are called in prompts (`ai_assets.apps.names`)."""
@@ -75,6 +80,12 @@ class Settings(AppIds):
         "https://dashscope.aliyuncs.com/api/v1",
         validation_alias="DASHSCOPE_BASE_URL",
         description="Base URL of DashScope, ends in /api/v1",
+    )
+    dashscope_allow_http: bool = Field(
+        False,
+        validation_alias="DASHSCOPE_ALLOW_HTTP",
+        description="1: DASHSCOPE_BASE_URL may be plain http also to another machine: key and prompts can be read on "
+        "the way",
     )
     dashscope_workspace: str = Field(
         "",
@@ -386,6 +397,8 @@ class Settings(AppIds):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        if is_in_the_clear(self.dashscope_base_url) and not self.dashscope_allow_http:
+            raise ValueError(IN_THE_CLEAR)
         if self.breaker_open_max_s < self.breaker_open_s:
             raise ValueError("AI_BREAKER_OPEN_MAX_S is below AI_BREAKER_OPEN_S")
         if self.grounded_warn_below < self.grounded_error_below:
@@ -410,7 +423,12 @@ class Settings(AppIds):
     @property
     def dashscope_is_loopback(self) -> bool:
         """True where calls stay on this machine: then any key will do."""
-        return urlsplit(self.dashscope_base_url).hostname in LOOPBACK_HOSTS
+        return is_loopback_url(self.dashscope_base_url)
+
+    @property
+    def app_ids(self) -> dict[str, str]:
+        """The DashScope app id by app name; empty where it is not set."""
+        return {name: getattr(self, entry.setting) for name, entry in CATALOG.items()}
 
     def require_dashscope_key(self) -> SecretStr:
         """The key to call with. Raises ConfigurationError where none is set and the service is a real one."""
@@ -422,6 +440,20 @@ class Settings(AppIds):
             "DASHSCOPE_API_KEY is not set and DASHSCOPE_BASE_URL is not on loopback: "
             "set the key, or use `make demo` / `ai-assets up` for the simulator"
         )
+
+
+def is_loopback_url(url: str) -> bool:
+    """Whether this http(s) URL names this very machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_in_the_clear(url: str) -> bool:
+    """Whether a request to this URL can be read by others on its way: plain http to another machine."""
+    return urlsplit(url).scheme == "http" and not is_loopback_url(url)
 
 
 def accepted_apps(words: str) -> frozenset[str]:

@@ -12,6 +12,7 @@ from dagster import Config, Failure
 from pydantic import Field, ValidationError, field_validator
 
 from ai_assets.errors import InputError
+from ai_assets.resources.run_config_types import Text, Whole, YesNo
 from ai_assets.warehouse.windows import check_as_of
 
 
@@ -31,11 +32,11 @@ class OneLineConfig(Config):
 class StepsConfig(OneLineConfig):
     """How the steps of a run are made."""
 
-    forced: bool = Field(False, description="Make new answers even where the prompt is the same as before")
-    as_of: str | None = Field(
+    forced: YesNo = Field(False, description="Make new answers even where the prompt is the same as before")
+    as_of: Text | None = Field(
         None, description="As-of date of the prompts, YYYY-MM-DD; empty: that of the site's newest batch"
     )
-    concurrency: int | None = Field(
+    concurrency: Whole | None = Field(
         None, ge=1, le=256, description="Calls side by side in this run, 1 to 256; empty: AI_CONCURRENCY"
     )
 

@@ -77,7 +77,7 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
     Raises ConfigurationError where no key is set for a service that is not on loopback, or the price file is wrong.
     """
     from ai_assets.catalog import CATALOG
-    from ai_assets.dashscope.client import DashScopeClient
+    from ai_assets.dashscope.client import client_from
     from ai_assets.dashscope.price_file import read_prices
     from ai_assets.guard.admission import Guard
     from ai_assets.guard.limits import GuardLimits
@@ -85,12 +85,7 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
 
     width = concurrency or settings.concurrency
     prices = read_prices(settings.prices_file)
-    client = DashScopeClient(
-        api_key=settings.require_dashscope_key(),
-        base_url=settings.dashscope_base_url,
-        workspace=settings.dashscope_workspace,
-        pool_size=width,
-    )
+    client = client_from(settings, pool_size=width)
     engine = make_engine(
         database_url, pool_size=width + 4, statement_timeout_s=statement_timeout_s(settings.step_timeout_s)
     )
@@ -98,7 +93,7 @@ def runtime_from(settings: Settings, *, database_url: str, concurrency: int | No
         engine=engine,
         guard=Guard(engine, GuardLimits.from_settings(settings), apps=tuple(CATALOG)),
         client=client,
-        app_ids={name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
+        app_ids=settings.app_ids,
         step_timeout_s=settings.step_timeout_s,
         concurrency=width,
         prices=prices,

@@ -25,8 +25,9 @@ from ai_assets.dashscope.retrying import Backoff, RetryPlan
 from ai_assets.dashscope.transport import Limits, Transport
 from ai_assets.dashscope.wire import Answer, RawReply, read_reply, request_body
 from ai_assets.errors import AiAssetsError, ConfigurationError
+from ai_assets.settings import Settings
 
-__all__ = ["Backoff", "DashScopeClient", "Limits", "Reply"]
+__all__ = ["Backoff", "DashScopeClient", "Limits", "Reply", "client_from"]
 
 _LONGEST_S = 86_400.0
 
@@ -38,7 +39,8 @@ class DashScopeClient:
     the HTTP requests of a call (one resend of a stale pooled connection comes on top). Proxies and the
     certificate bundle are taken from the environment as `requests` does. `clock` is monotonic seconds;
     `sleep` replaces the waiting between attempts (None: really wait, and wake when cancelled); `now` is
-    aware, for a Retry-After given as a date. Raises ConfigurationError for an unusable key, URL or workspace.
+    aware, for a Retry-After given as a date. `allow_http`: plain http also to another machine. Raises
+    ConfigurationError for an unusable key, URL or workspace.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class DashScopeClient:
         api_key: SecretStr,
         base_url: str,
         workspace: str = "",
+        allow_http: bool = False,
         pool_size: int = 16,
         max_attempts: int = 3,
         backoff: Backoff | None = None,
@@ -62,6 +65,7 @@ class DashScopeClient:
             auth=KeyAuth(api_key),
             base_url=base_url,
             workspace=workspace,
+            allow_http=allow_http,
             pool_size=pool_size,
             limits=limits or Limits(),
             clock=clock,
@@ -152,6 +156,20 @@ class DashScopeClient:
             cancelled.wait(seconds)
         else:
             time.sleep(seconds)
+
+
+def client_from(settings: Settings, *, pool_size: int) -> DashScopeClient:
+    """A client for the service and with the key that the environment names: the only ones that are ever used.
+
+    Raises ConfigurationError where no key is set for a service that is not on loopback, or one of them is unusable.
+    """
+    return DashScopeClient(
+        api_key=settings.require_dashscope_key(),
+        base_url=settings.dashscope_base_url,
+        workspace=settings.dashscope_workspace,
+        allow_http=settings.dashscope_allow_http,
+        pool_size=pool_size,
+    )
 
 
 def _complete(error: DashScopeError, app_id: str, number: int, unsettled: int, before: str) -> DashScopeError:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import errno
 import http.client
-import ipaddress
 import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -35,6 +35,7 @@ from ai_assets.dashscope.errors import (
 from ai_assets.dashscope.key import KeyAuth
 from ai_assets.dashscope.wire import RawReply
 from ai_assets.errors import ConfigurationError
+from ai_assets.settings import IN_THE_CLEAR, is_in_the_clear, is_loopback_url
 
 _CHUNK_BYTES = 65_536
 _LIBRARY_ERRORS = (
@@ -64,20 +65,21 @@ class Transport:
         auth: KeyAuth,
         base_url: str,
         workspace: str,
+        allow_http: bool,
         pool_size: int,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
-        self.base_url, host = _checked_url(base_url)
+        self.base_url = _checked_url(base_url, allow_http=allow_http)
         self._auth = auth
         self._limits = limits
         self._clock = clock
-        self._session = _Session()
+        self._session = _Session(self.base_url)
         self._session.auth = auth
         # The environment is read once, here, and for proxies and certificates alone: no ~/.netrc. Loopback
         # is never asked through a proxy, whatever NO_PROXY forgot.
         self._session.trust_env = False
-        self._session.proxies = {} if _is_loopback(host) else get_environ_proxies(self.base_url)
+        self._session.proxies = {} if is_loopback_url(self.base_url) else get_environ_proxies(self.base_url)
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         self._session.verify = bundle or True
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -169,10 +171,28 @@ class Transport:
 
 
 class _Session(requests.Session):
-    """Follows no redirect, and does not even read one's body unbounded to prepare for it."""
+    """Sends to one service only. Follows no redirect, and does not even read one's body unbounded to prepare for it."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._service = _service(base_url)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send `request`, which holds the key. Raises ConfigurationError where it is for another service."""
+        if _service(request.url or "") != self._service:
+            raise ConfigurationError(
+                "a request to another service than that of DASHSCOPE_BASE_URL is refused"
+            )
+        return super().send(request, **options)
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  its caller's signature
         return None
+
+
+def _service(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
 
 
 def _chunks(raw: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
@@ -196,7 +216,7 @@ def _said(root: BaseException) -> str:
     return str(root) or type(root).__name__
 
 
-def _checked_url(base_url: str) -> tuple[str, str]:
+def _checked_url(base_url: str, *, allow_http: bool) -> str:
     url = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(url)
@@ -209,17 +229,12 @@ def _checked_url(base_url: str) -> tuple[str, str]:
         )
     if parts.username or parts.password:
         raise ConfigurationError("DASHSCOPE_BASE_URL must hold no user or password: the key goes in a header")
-    return url, host
+    if not allow_http and is_in_the_clear(url):
+        raise ConfigurationError(IN_THE_CLEAR)
+    return url
 
 
 def _checked_header(name: str, value: str) -> str:
     if not (value.isascii() and value.isprintable()) or value != value.strip():
         raise ConfigurationError(f"{name} holds a blank or a character outside ASCII: {value[:100]!r}")
     return value
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

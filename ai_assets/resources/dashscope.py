@@ -1,52 +1,47 @@
-"""DashScope as a Dagster resource: which service, which apps, how long a call may take."""
+"""DashScope as a Dagster resource: how the apps are called. Not here: which service and with which key (settings)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagster import ConfigurableResource, EnvVar
-from pydantic import Field, SecretStr
+from dagster import ConfigurableResource
+from pydantic import Field
 
-from ai_assets.catalog import CATALOG
 from ai_assets.resources.defaults import with_defaults
-from ai_assets.settings import MemberNames, Settings
+from ai_assets.resources.run_config_types import Text, Whole, YesNo
+from ai_assets.settings import MemberNames, Settings, load_settings
 
 if TYPE_CHECKING:
     from ai_assets.dashscope.client import DashScopeClient
 
 
 class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
-    """The client's settings. The key is a secret: give it as an EnvVar."""
+    """How DashScope's apps are called.
 
-    api_key: str = Field(
-        repr=False, description="Key of the account (DASHSCOPE_API_KEY); any text where the URL is loopback"
-    )
-    base_url: str = Field(description="Base URL, ends in /api/v1 (DASHSCOPE_BASE_URL)")
-    workspace: str = Field("", description="Workspace id; empty: the default one")
-    app_ids: dict[str, str] = Field(description="DashScope app id by app name; empty where it is not set")
+    Where a call goes comes from the environment of the process that runs, and no run config changes it: the address
+    (DASHSCOPE_BASE_URL), the key (DASHSCOPE_API_KEY), the workspace (DASHSCOPE_WORKSPACE) and the apps' ids
+    (AI_APP_ID_…).
+    """
+
     step_timeout_s: float = Field(180.0, gt=0, le=3600, description="Seconds one call may take in all")
-    concurrency: int = Field(16, ge=1, le=256, description="Calls side by side in one run")
+    concurrency: Whole = Field(16, ge=1, le=256, description="Calls side by side in one run")
     member_names: MemberNames = Field(
         "surname", description="What members are called in prompts: full, surname or pseudonym"
     )
-    repaired_answers: str = Field(
+    repaired_answers: Text = Field(
         "all",
         description="Apps of which a mended answer is good enough: all, none, or names such as app6,app8",
     )
-    ask_again: bool = Field(
+    ask_again: YesNo = Field(
         True, description="Ask an app once more, and tell why, if its answer cannot be read"
     )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DashScopeResource:
-        """What the environment sets; the key stays a reference to it."""
+        """The environment's values as defaults of what run config may change."""
         return with_defaults(
             cls,
             {
-                "api_key": EnvVar("DASHSCOPE_API_KEY"),
-                "base_url": settings.dashscope_base_url,
-                "workspace": settings.dashscope_workspace,
-                "app_ids": {name: getattr(settings, entry.setting) for name, entry in CATALOG.items()},
                 "step_timeout_s": settings.step_timeout_s,
                 "concurrency": settings.concurrency,
                 "member_names": settings.member_names,
@@ -56,12 +51,11 @@ class DashScopeResource(ConfigurableResource):  # type: ignore[type-arg]  # Dags
         )
 
     def client(self, pool_size: int) -> DashScopeClient:
-        """A client with its own connections; close it."""
-        from ai_assets.dashscope.client import DashScopeClient
+        """A client with its own connections; close it. Raises ConfigurationError where the environment is wrong."""
+        from ai_assets.dashscope.client import client_from
 
-        return DashScopeClient(
-            api_key=SecretStr(self.api_key),
-            base_url=self.base_url,
-            workspace=self.workspace,
-            pool_size=pool_size,
-        )
+        return client_from(load_settings(), pool_size=pool_size)
+
+    def app_ids(self) -> dict[str, str]:
+        """The DashScope app id by app name; empty where it is not set."""
+        return load_settings().app_ids

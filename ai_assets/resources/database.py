@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dagster import ConfigurableResource
 from pydantic import Field
+
+from ai_assets.errors import ConfigurationError
+from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
 class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
-    """Where results, inbox and guard live. The URL is a secret: give it as an EnvVar."""
+    """Postgres with results, inbox and guard.
 
-    url: str = Field(repr=False, description="postgresql+psycopg2://… of the results (AI_DATABASE_URL)")
+    Its URL is the environment variable AI_DATABASE_URL of the process that runs. No run config changes it.
+    """
+
+    source: Literal["AI_DATABASE_URL"] = Field(
+        default="AI_DATABASE_URL",
+        description="Environment variable with the URL; shown here, and not to be changed",
+    )
 
     def engine(
         self,
@@ -29,8 +38,13 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         from ai_assets.store.engine import make_engine, reachable
         from ai_assets.store.migrate import require_current
 
+        url = load_settings().database_url.get_secret_value()
+        if not url:
+            raise ConfigurationError(
+                "AI_DATABASE_URL is not set: set it, or take the environment from `ai-assets env`"
+            )
         engine = make_engine(
-            self.url,
+            url,
             pool_size=pool_size,
             application_name="ai_assets dagster",
             statement_timeout_s=statement_timeout_s,

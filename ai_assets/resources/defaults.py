@@ -23,4 +23,11 @@ def with_defaults(resource: type[Resource], values: Mapping[str, Any]) -> Resour
         field = copy(resource.model_fields[name])
         field.default = value
         fields[name] = (field.annotation, field)
-    return create_model(resource.__name__, __base__=resource, __module__=resource.__module__, **fields)()
+    return create_model(
+        resource.__name__,
+        __base__=resource,
+        __module__=resource.__module__,
+        # Dagster shows it as the resource's description
+        __doc__=resource.__doc__,
+        **fields,
+    )()

@@ -36,7 +36,7 @@ def runtime(
         engine=engine,
         guard=guard.guard(engine),
         client=client,
-        app_ids=dashscope.app_ids,
+        app_ids=dashscope.app_ids(),
         step_timeout_s=dashscope.step_timeout_s,
         concurrency=width,
         member_names=dashscope.member_names,

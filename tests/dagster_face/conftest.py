@@ -14,7 +14,6 @@ from ai_assets.catalog import CATALOG
 from ai_assets.definitions import build_definitions
 from ai_assets.partitions import ensure_blocks
 from ai_assets.resources.dashscope import DashScopeResource
-from ai_assets.resources.database import DatabaseResource
 from ai_assets.resources.guard import GuardResource
 from ai_assets.simulator.server import Simulator
 from ai_assets.store.engine import make_engine
@@ -48,17 +47,28 @@ def venue_engine(venue_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def make_definitions(venue_url: str, simulator: Simulator) -> Callable[..., Definitions]:
-    def make(url: str = venue_url, **limits: Any) -> Definitions:
+def service(venue_url: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """The environment of this test's venue and simulator; call it with a URL to set another database."""
+
+    def use(url: str) -> None:
+        monkeypatch.setenv("AI_DATABASE_URL", url)
+
+    use(venue_url)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", SECRET)
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    for entry in CATALOG.values():
+        monkeypatch.setenv(entry.env, entry.alias)
+    return use
+
+
+@pytest.fixture
+def make_definitions(service: Callable[[str], None]) -> Callable[..., Definitions]:
+    def make(url: str | None = None, **limits: Any) -> Definitions:
+        if url is not None:
+            service(url)
         return build_definitions(
             {
-                "database": DatabaseResource(url=url),
-                "dashscope": DashScopeResource(
-                    api_key=SECRET,
-                    base_url=simulator.base_url,
-                    app_ids={name: entry.alias for name, entry in CATALOG.items()},
-                    step_timeout_s=20,
-                ),
+                "dashscope": DashScopeResource(step_timeout_s=20),
                 "guard": GuardResource(**{"rate_per_minute": 100_000, **limits}),
             }
         )

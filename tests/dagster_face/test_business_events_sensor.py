@@ -19,11 +19,13 @@ def fresh() -> DagsterInstance:
 
 
 @pytest.fixture
-def tick(fresh: DagsterInstance, venue_url: str):
+def tick(fresh: DagsterInstance, service):
     """One tick: how many workers it asks for; or, where it skips, what it says."""
 
-    def once(url: str = venue_url) -> int | str:
-        context = build_sensor_context(instance=fresh, resources={"database": DatabaseResource(url=url)})
+    def once(url: str | None = None) -> int | str:
+        if url is not None:
+            service(url)
+        context = build_sensor_context(instance=fresh, resources={"database": DatabaseResource()})
         result = business_events(context)
         if isinstance(result, SkipReason):
             return result.skip_message or ""

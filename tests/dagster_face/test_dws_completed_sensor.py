@@ -27,17 +27,19 @@ def fresh() -> DagsterInstance:
 
 
 @pytest.fixture
-def tick(fresh: DagsterInstance, venue_url: str):
+def tick(fresh: DagsterInstance, service):
     """One tick; partitions that it asks for are made, its cursor is kept for the next."""
     cursor: list[str | None] = [None]
 
     def once(
-        url: str = venue_url, *, keep: bool = True, written: str | None = None
+        url: str | None = None, *, keep: bool = True, written: str | None = None
     ) -> SensorResult | SkipReason:
         """`keep` False: a preview, or a crash before Dagster kept the result. `written`: with this cursor."""
         cursor[0] = written or cursor[0]
+        if url is not None:
+            service(url)
         context = build_sensor_context(
-            instance=fresh, cursor=cursor[0], resources={"database": DatabaseResource(url=url)}
+            instance=fresh, cursor=cursor[0], resources={"database": DatabaseResource()}
         )
         result = dws_completed(context)
         if isinstance(result, SensorResult) and keep:

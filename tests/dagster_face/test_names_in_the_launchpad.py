@@ -8,9 +8,11 @@ from unittest.mock import sentinel
 import pytest
 from pydantic import ValidationError
 
-from ai_assets.catalog import CATALOG
 from ai_assets.errors import ConfigurationError
 from ai_assets.resources.dashscope import DashScopeResource
+from ai_assets.resources.database import DatabaseResource
+from ai_assets.resources.guard import GuardResource
+from ai_assets.resources.runtime import runtime
 from ai_assets.settings import Settings, load_settings
 
 
@@ -31,18 +33,9 @@ def test_what_the_environment_sets_is_the_launchpads_default(names: str, tmp_pat
     assert {value.config_value for value in field.config_type.enum_values} == {"full", "surname", "pseudonym"}
 
 
-def test_the_resource_gives_it_to_the_steps(monkeypatch: pytest.MonkeyPatch, venue_url: str) -> None:
-    from ai_assets.resources.database import DatabaseResource
-    from ai_assets.resources.guard import GuardResource
-    from ai_assets.resources.runtime import runtime
-
-    dashscope = DashScopeResource(
-        api_key="sk-marked-secret",
-        base_url="http://127.0.0.1:9/api/v1",
-        app_ids={name: entry.alias for name, entry in CATALOG.items()},
-        member_names="pseudonym",
-    )
-    with runtime(DatabaseResource(url=venue_url), dashscope, GuardResource(), concurrency=None) as made:
+def test_the_resource_gives_it_to_the_steps(service) -> None:
+    dashscope = DashScopeResource(member_names="pseudonym")
+    with runtime(DatabaseResource(), dashscope, GuardResource(), concurrency=None) as made:
         assert made.member_names == "pseudonym"
     with pytest.raises(ValidationError):
         DashScopeResource(**{**dashscope.model_dump(), "member_names": str(sentinel.initials)})

@@ -6,10 +6,12 @@ import gzip
 import json
 import socket
 import threading
+import time
 
 import pytest
 from pydantic import SecretStr
 
+from ai_assets.dashscope.attempt import Attempt
 from ai_assets.dashscope.client import DashScopeClient, Limits
 from ai_assets.dashscope.errors import (
     BadGatewayError,
@@ -23,6 +25,8 @@ from ai_assets.dashscope.errors import (
     ServerTimeoutError,
     ThrottledError,
 )
+from ai_assets.dashscope.key import KeyAuth
+from ai_assets.dashscope.transport import Transport
 from ai_assets.errors import ConfigurationError, InputError
 
 DEADLINE_S = 20.0
@@ -420,7 +424,7 @@ def test_loopback_is_asked_directly_and_other_hosts_through_the_proxy(serve, cli
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     server = serve(lambda peer, _request: peer.answer("direct"))
     assert call(client_of(server)).text == "direct"
-    assert call(client_of("http://dashscope.invalid/api/v1")).text == "through the proxy"
+    assert call(client_of("http://dashscope.invalid/api/v1", allow_http=True)).text == "through the proxy"
     assert proxy.requests[0].path == "http://dashscope.invalid/api/v1/apps/app2/completion"
     assert proxy.requests[0].headers["authorization"] == f"Bearer {key}"
 
@@ -432,6 +436,36 @@ def test_loopback_is_asked_directly_and_other_hosts_through_the_proxy(serve, cli
 def test_a_base_url_that_cannot_be_one_is_refused_by_name(base_url):
     with pytest.raises(ConfigurationError, match="DASHSCOPE_BASE_URL"):
         DashScopeClient(api_key=SecretStr("k"), base_url=base_url)
+
+
+@pytest.mark.parametrize("host", ["dashscope.example", "10.0.0.7:8080", "127.0.0.1.example", "[::2]"])
+def test_plain_http_to_another_machine_is_refused_unless_it_is_allowed(host, key):
+    base_url = f"http://{host}/api/v1"
+    with pytest.raises(ConfigurationError, match="DASHSCOPE_ALLOW_HTTP"):
+        DashScopeClient(api_key=SecretStr(key), base_url=base_url)
+    DashScopeClient(api_key=SecretStr(key), base_url=base_url, allow_http=True).close()
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://127.8.9.1/v1", "http://[::1]:80/v1", "http://localhost/v1", "https://h/v1"]
+)
+def test_loopback_may_be_plain_http_and_every_host_https(base_url, key):
+    DashScopeClient(api_key=SecretStr(key), base_url=base_url).close()
+
+
+def test_a_session_with_the_key_sends_to_its_own_service_only(serve, key):
+    thief = serve(lambda peer, _request: peer.answer())
+    server = serve(lambda peer, _request: peer.answer())
+    transport = Transport(
+        auth=KeyAuth(SecretStr(key)), base_url=server.base_url, workspace="", allow_http=False, pool_size=1,
+        limits=Limits(), clock=time.monotonic,
+    )  # fmt: skip
+    # by whatever way the wrong address came to be there
+    transport.base_url = thief.base_url
+    with pytest.raises(ConfigurationError):
+        transport.send(Attempt(), "/apps/app2/completion", b"{}", time.monotonic() + 5)
+    transport.close()
+    assert (server.requests, thief.requests) == ([], [])
 
 
 def test_a_trailing_slash_of_the_base_url_does_not_matter(serve, client_of):

@@ -219,6 +219,7 @@ def test_a_database_url_always_names_the_driver(env, url):
 )
 def test_only_loopback_may_use_any_key(env, url, loopback):
     env.setenv("DASHSCOPE_BASE_URL", url)
+    env.setenv("DASHSCOPE_ALLOW_HTTP", "1")
     found = load_settings()
     assert found.dashscope_base_url == url.rstrip("/")
     assert found.dashscope_is_loopback is loopback
@@ -229,6 +230,14 @@ def test_only_loopback_may_use_any_key(env, url, loopback):
             found.require_dashscope_key()
     env.setenv("DASHSCOPE_API_KEY", " sk-key\n")
     assert load_settings().require_dashscope_key().get_secret_value() == "sk-key"
+
+
+def test_the_key_goes_to_another_machine_in_the_clear_only_where_that_is_allowed(env):
+    env.setenv("DASHSCOPE_BASE_URL", "http://dashscope.example/api/v1")
+    with pytest.raises(ConfigurationError, match="DASHSCOPE_ALLOW_HTTP"):
+        load_settings()
+    env.setenv("DASHSCOPE_ALLOW_HTTP", "1")
+    assert load_settings().dashscope_allow_http
 
 
 @pytest.mark.parametrize("key", [" ", "\n"])
