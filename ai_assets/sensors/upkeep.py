@@ -73,8 +73,8 @@ def lose_start(engine: Engine, job: TriggerJob) -> None:
 def run_of_launch(instance: DagsterInstance, job_id: int, launch: int) -> DagsterRun | None:
     """The run that was requested for this launch of a job, or None."""
     filters = RunsFilter(tags={JOB_TAG: str(job_id), ATTEMPT_TAG: str(launch)})
-    runs = instance.get_runs(filters, limit=1)
-    return runs[0] if runs else None
+    records = instance.get_run_records(filters, limit=1)
+    return records[0].dagster_run if records else None
 
 
 def run_state(run: DagsterRun | None) -> RunState:
