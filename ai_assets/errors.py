@@ -16,6 +16,8 @@ class AiAssetsError(Exception):
     """Something went wrong in ai_assets."""
 
     reason: ClassVar[str] = "error"
+    quotes_nothing: ClassVar[bool] = True
+    """Whether the message may be shown: it names keys, places and settings, never a value that may be a person's."""
     unsettled_attempts: int = 0
     """Attempts of a call that may have been billed before it ended in this, and told no usage."""
 

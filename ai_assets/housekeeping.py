@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ai_assets.errors import AiAssetsError
+from ai_assets.privacy.logs import describe, log_defect
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -90,9 +91,9 @@ def keep_house(
             do()
         except AiAssetsError as error:
             house.report.errors[what] = str(error)
-        except Exception as error:
-            logger.exception("housekeeping: %s", what)
-            house.report.errors[what] = f"unexpected {type(error).__name__}"
+        except Exception as error:  # noqa: BLE001
+            log_defect(logger, error, "housekeeping: %s", what)
+            house.report.errors[what] = describe(error)
         if what in house.report.errors:
             tell(f"{what}: {house.report.errors[what]}")
     return house.report

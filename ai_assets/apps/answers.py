@@ -60,7 +60,7 @@ class Answer(BaseModel):
     `NOTED`: limits of texts that a part's own reading adds, beside its fields.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
     NOTED: ClassVar[Mapping[str, Limit]] = {}
 
 

@@ -19,6 +19,7 @@ from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 from ai_assets.assets.pending_events import Checked, Due, Made, Planned
 from ai_assets.errors import InputError
 from ai_assets.member_partitions import partitions_of
+from ai_assets.privacy.logs import log_defect
 
 if TYPE_CHECKING:
     from ai_assets.assets.event_log import PooledEventLog
@@ -79,9 +80,11 @@ class EventWriter:
         for name, keys in unseen.items():
             try:
                 (self._log or self._instance).add_dynamic_partitions(name, keys)
-            except Exception:
+            except Exception as error:  # noqa: BLE001
                 # the events are written all the same: they show as soon as somebody adds the key
-                logger.exception("%d keys of %s could not be added, such as %s", len(keys), name, keys[0])
+                log_defect(
+                    logger, error, "%d keys of %s could not be added, such as %s", len(keys), name, keys[0]
+                )
                 continue
             self._known.update(dict.fromkeys(keys))
         while len(self._known) > KNOWN_KEYS:
@@ -93,16 +96,17 @@ class EventWriter:
         if store is not None:
             try:
                 store(entries)
-            except Exception:
-                logger.exception("%d events could not be written at once: one by one", len(entries))
+            except Exception as error:  # noqa: BLE001
+                log_defect(logger, error, "%d events could not be written at once: one by one", len(entries))
             else:
                 return
         failed_in_a_row = 0
         for number, entry in enumerate(entries):
             try:
                 self._instance.handle_new_event(entry)
-            except Exception:
-                logger.exception("an event of run %s could not be written", self._run_id)
+            except Exception as error:  # noqa: BLE001
+                # Dagster's engine shows parameters in its errors, and an event holds whole answers
+                log_defect(logger, error, "an event of run %s could not be written", self._run_id)
                 self.lost += 1
                 failed_in_a_row += 1
             else:
@@ -198,6 +202,6 @@ def _pooled(instance: DagsterInstance) -> PooledEventLog | None:
         from ai_assets.assets.event_log import pooled
 
         return pooled(storage)
-    except Exception:
-        logger.exception("Dagster's events cannot be written in batches: one by one")
+    except Exception as error:  # noqa: BLE001
+        log_defect(logger, error, "Dagster's events cannot be written in batches: one by one")
         return None

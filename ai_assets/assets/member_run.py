@@ -20,8 +20,7 @@ from ai_assets.assets.failures import failures_table, what_happened
 from ai_assets.assets.member_events import member_checks, member_events
 from ai_assets.assets.outputs import made_outputs
 from ai_assets.errors import AiAssetsError, InputError
-from ai_assets.privacy.logs import log_defect
-from ai_assets.privacy.text import redact_text
+from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.resources.runtime import runtime
 from ai_assets.settings import load_settings
 
@@ -178,7 +177,7 @@ def _problem(steps: MemberSteps) -> AiAssetsError | None:
             steps.about.member_id,
             steps.about.site_id,
         )
-        return AiAssetsError(redact_text(f"unexpected {type(error).__name__}: {error}"))
+        return AiAssetsError(describe(error))
     return None
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from ai_assets.assets.event_writer import EventWriter
 from ai_assets.assets.pending_events import Checked, Made, PendingEvents, Planned
+from ai_assets.privacy.logs import log_defect
 
 if TYPE_CHECKING:
     from dagster import AssetCheckEvaluation, AssetKey, AssetMaterialization, DagsterInstance
@@ -157,6 +158,6 @@ class RunEvents:
             return
         try:
             self._writer.write(due)
-        except Exception:
+        except Exception as error:  # noqa: BLE001
             # a defect here must not end the thread: the next events are still worth showing
-            logger.exception("Dagster's events could not be written")
+            log_defect(logger, error, "Dagster's events could not be written")

@@ -19,6 +19,7 @@ from dagster import DagsterExecutionInterruptedError, DagsterRunStatus
 
 from ai_assets.chains.outcome import StepResult
 from ai_assets.errors import InputError
+from ai_assets.privacy.logs import describe
 from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _interrupted(context: AssetExecutionContext, error: BaseException, results: 
     """How a job ends whose chain did not come to its end, and what is said of it."""
     ended = "partial" if results else "failed"
     if not isinstance(error, DagsterExecutionInterruptedError | KeyboardInterrupt):
-        return ended, f"the run ended in {type(error).__name__}: {error}"
+        return ended, f"the run ended: {describe(error)}"
     if _cancelled_by_a_person(context):
         return ended, "the run was cancelled"
     return REQUEUED, "its run was asked to stop"

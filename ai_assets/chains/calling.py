@@ -32,7 +32,7 @@ from ai_assets.dashscope.reading import (
 )
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.guard.ending import Answer, Ending
-from ai_assets.privacy.logs import log_defect
+from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.trust.holding import hold
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class AdmittedCall:
             log_defect(
                 logger, error, "%s %s: unexpected error in a call", self._call.app, self._call.target_id
             )
-            return self._failed(AiAssetsError(f"unexpected {type(error).__name__}: {error}"), reply)
+            return self._failed(AiAssetsError(describe(error)), reply)
 
     def _read(self, reply: Reply) -> Reading:
         """The answer as it may be kept."""

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ai_assets.privacy.logs import log_defect
 from ai_assets.trust.grounding import ground
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def checks_of(prompt: str, reading: Reading, asked_again: AskedAgain | None = No
     numbers: dict[str, Any] | None = None
     try:
         numbers = ground(prompt, reading.answer).as_json()
-    except Exception:
-        logger.exception("the figures of an answer could not be checked")
+    except Exception as error:  # noqa: BLE001
+        log_defect(logger, error, "the figures of an answer could not be checked")
     read: dict[str, Any] = {"how": reading.how, "mended": list(reading.mended)}
     if asked_again is not None:
         read["asked_again"] = {"reason": asked_again.reason, "run_log_id": asked_again.run_log_id}

@@ -27,7 +27,7 @@ from ai_assets.guard.forecast import (
     site_forecast,
     together,
 )
-from ai_assets.privacy.logs import log_defect
+from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.store import usage
 from ai_assets.store.engine import reachable
 from ai_assets.store.usage import Wanted
@@ -177,7 +177,7 @@ def _plan(connection: Connection, site: Site, as_of: date | None, *, forced: boo
             log_defect(
                 logger, error, "site %s, %s, %s: unexpected error", site.site_id, cell.area, cell.window
             )
-            troubles.append(f"unexpected {type(error).__name__}: {error}")
+            troubles.append(describe(error))
             continue
         calls[cell] = PlannedCall(site.site_id, app.name, len(text))
         wanted[cell] = Wanted(

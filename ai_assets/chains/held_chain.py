@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ai_assets.chains.member_chain import ChainResult, ChainStoppedError, run_chain
 from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
-from ai_assets.privacy.logs import log_defect
+from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.store import inbox, leases
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
@@ -75,7 +75,7 @@ class ChainRunner:
         except Exception as error:  # noqa: BLE001
             # a defect must cost this job only, and be seen
             log_defect(logger, error, "trigger job %s: unexpected error", job.id)
-            result = ChainResult(error=f"unexpected {type(error).__name__}: {error}")
+            result = ChainResult(error=describe(error))
         self._finish(chain, result)
 
     def _step_ended(self, job: TriggerJob, step: StepResult) -> None:

@@ -20,7 +20,7 @@ from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
 from ai_assets.chains.runtime import LEASE_MARGIN_S, Runtime
 from ai_assets.errors import AiAssetsError
 from ai_assets.guard.admission import Admission, AdmissionCancelledError, Call, GuardRefusalError, Reuse
-from ai_assets.privacy.logs import log_defect
+from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.store import cache
 from ai_assets.store.engine import reachable
 
@@ -53,7 +53,7 @@ def run_step(runtime: Runtime, request: StepRequest, cancelled: threading.Event)
     except Exception as error:  # noqa: BLE001
         # a defect must cost this step only, and be seen
         log_defect(logger, error, "%s %s: unexpected error", blank.app, blank.target_id)
-        message = f"unexpected {type(error).__name__}: {error}"
+        message = describe(error)
         alert(runtime, blank, "failed", message)
         return replace(blank, reason="internal_error", message=message)
 

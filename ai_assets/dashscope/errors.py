@@ -14,7 +14,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from ai_assets.dashscope.failure import DashScopeError, Effect, Resend
+from ai_assets.dashscope.failure import DashScopeError, Effect, Resend, service_words
 from ai_assets.dashscope.retry_after import read_retry_after
 from ai_assets.errors import PermanentError, TransientError
 
@@ -284,7 +284,9 @@ def classify(
     retry_after = read_retry_after(headers, now)
     if kind is TokensThrottledError and retry_after is None:
         retry_after = TOKENS_PER_MINUTE_WAIT_S
-    return kind(message, status=status, code=code, request_id=request_id, retry_after_s=retry_after)
+    return kind(
+        service_words(message), status=status, code=code, request_id=request_id, retry_after_s=retry_after
+    )
 
 
 def _kind(status: int | None, code: str, message: str) -> type[DashScopeError]:

@@ -5,6 +5,7 @@ Not here: the errors themselves and their table (`errors`).
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from ai_assets.errors import AiAssetsError
 from ai_assets.privacy.text import redact_text
 
 _MESSAGE_LIMIT = 300
+_QUOTING = re.compile(r"[^\x00-\x7f]|[\"`{]|(?<![A-Za-z])'")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/-]*")
 _ID_LIMIT = 100
 _LONGEST_NUMBER = 100  # characters of one that is written in parts
 
@@ -62,8 +65,8 @@ class DashScopeError(AiAssetsError):
         self.message = one_line(message or (type(self).__doc__ or "").split("\n", 1)[0], _MESSAGE_LIMIT)
         super().__init__(self.message)
         self.status = status
-        self.code = one_line(code, _ID_LIMIT)
-        self.request_id = one_line(request_id, _ID_LIMIT)
+        self.code = _identifier(code)
+        self.request_id = _identifier(request_id)
         self.retry_after_s = retry_after_s
         self.may_be_billed = self.billed_by_default if may_be_billed is None else may_be_billed
         self.usage_tokens = usage_tokens
@@ -80,6 +83,22 @@ class DashScopeError(AiAssetsError):
         if self.request_id:
             line += f" [request {self.request_id}]"
         return f"{line}; {self.advice}" if self.advice else line
+
+
+def service_words(message: str) -> str:
+    """A service's own words in its message: up to where it may begin to quote the prompt or the answer.
+
+    DashScope's messages are English. A quote, a brace or a character outside ASCII begins what it was sent.
+    """
+    own = _QUOTING.split(message, maxsplit=1)[0]
+    return message if own == message else f"{own.rstrip()}…"
+
+
+def _identifier(text: str) -> str:
+    """A code or a request id as it came, "" where it is more than that."""
+    text = text.strip()
+    usable = len(text) <= _ID_LIMIT and _IDENTIFIER.fullmatch(text) and redact_text(text) == text
+    return text if usable else ""
 
 
 def one_line(text: str, limit: int) -> str:

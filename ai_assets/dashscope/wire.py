@@ -83,7 +83,9 @@ def read_reply(raw: RawReply, now: datetime | None = None) -> Answer | DashScope
         if raw.status >= 300:
             return _failure(raw, raw.status, {"message": _TAG.sub(" ", text[:2000]).strip()}, now)
         return MalformedReplyError(
-            f"the reply is not JSON: {text[:80]!r}", status=raw.status, request_id=_request_id({}, raw)
+            f"the reply is not JSON: {len(text):,} characters",
+            status=raw.status,
+            request_id=_request_id({}, raw),
         )
     return _read_document(raw, raw.status, document, now)
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError, LockTimeoutError
+from ai_assets.store.db_errors import hide_values
 
 
 def make_engine(
@@ -64,6 +65,7 @@ def make_engine(
             "options": options,
         },
     )
+    hide_values(engine)
     event.listen(engine, "checkin", _lay_idle)
     event.listen(engine, "checkout", _leave_ended)
     return engine

@@ -116,7 +116,7 @@ def reading(conn: Connection, *tables: str) -> Iterator[None]:
     except (ValueError, OverflowError) as error:
         # the driver's, of a time such as infinity or of before Christ, which Python cannot hold
         raise WarehouseError(
-            f"cannot read {' and '.join(tables)}: a date or time in it is out of range ({error})"
+            f"cannot read {' and '.join(tables)}: a date or time in it is out of range"
         ) from error
     except DBAPIError as error:
         if not _is_about_the_tables(error):

@@ -52,6 +52,9 @@ NUMBERS = {
     "phone of the event's author": "13812340012",
     "phone in a task": "13812340013",
     "phone of the assistant": "13812340014",
+    "phone parted by commas in a note": "13812340016",
+    "phone on three lines in a note": "13812340017",
+    "phone in cells in a note": "13812340018",
     "landline in a note": "075586543210",
     "ID card in a note": "110105194912310020",
     "bank card in a note": "6222021234567890128",
@@ -76,6 +79,7 @@ PATTERNS = {
 }
 NOTES = (
     "客人电话13812340005，常约周五",
+    "备用的号：138，1234，0016；138\n1234\n0017；138|1234|0018",
     "改号了：138-1234 0006，座机 0755-8654 3210",
     "打１３８１２３４０００７找他，微信：lanhua2020",
     "留的是一三八 一二三四 零零零八",
@@ -132,7 +136,7 @@ class Wire:
             peer.fail(
                 400,
                 "InvalidParameter",
-                f"cannot read 139-1234-0004 nor 微信：shuo_ba99 in {prompt[:80]}",
+                f"cannot read 139-1234-0004 nor 微信：shuo_ba99 of {NAME} in {prompt[:80]}",
             )
             return
         if self.manner == "prose":
@@ -307,7 +311,7 @@ def run_everything(
     wire.manner = "honest"
 
     def defect(*_: object, **__: object) -> None:
-        raise ValueError("a row that nobody expected: 13912340006")
+        raise ValueError(f"a row that nobody expected: {NAME}, {NICKNAME}, 13912340006")
 
     with monkeypatch.context() as patched:
         patched.setattr(member_parts, "profile", defect)

@@ -191,7 +191,8 @@ def test_whoever_must_end_can_cancel_what_an_engines_connections_wait_for(databa
 def test_the_first_line_of_an_error_has_neither_sql_nor_parameters(engine: Engine):
     with pytest.raises(DataError) as error, engine.connect() as connection:
         connection.execute(text("select cast(:value as integer)"), {"value": "secret\nsecond line"})
-    assert first_line(error.value).startswith("invalid input syntax for type integer")
+    assert "22P02" in first_line(error.value)
+    assert "secret" not in first_line(error.value)
     assert "\n" not in first_line(error.value)
     assert first_line(RuntimeError()) == "RuntimeError"
 

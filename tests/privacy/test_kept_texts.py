@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from decimal import Decimal
 
+import click
+import pydantic
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -14,11 +16,14 @@ from ai_assets.apps.base import Subject
 from ai_assets.apps.redaction import redact
 from ai_assets.chains.charging import account
 from ai_assets.chains.outcome import Outcome, StepResult
+from ai_assets.cli.run_app import json_object
 from ai_assets.dashscope.errors import classify
 from ai_assets.dashscope.prices import Prices
 from ai_assets.dashscope.reading import NotJsonError, read_answer
 from ai_assets.dashscope.reply import Reply
+from ai_assets.dashscope.wire import RawReply, read_reply
 from ai_assets.errors import AiAssetsError
+from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.store.alerts import MESSAGE_LIMIT, raise_alert
 from ai_assets.store.trigger_jobs import ERROR_LIMIT, short_error
 
@@ -100,8 +105,81 @@ def test_a_key_that_is_a_number_of_somebody_is_redacted_too() -> None:
 
 
 def test_a_text_of_the_log_is_not_formatted_twice(caplog: pytest.LogCaptureFixture) -> None:
-    from ai_assets.privacy.logs import log_defect
-
-    log_defect(logging.getLogger("ai_assets.test"), ValueError("100 %s %d"), "%s done", "50 %")
+    log_defect(logging.getLogger("ai_assets.test"), AiAssetsError("100 %s %d"), "%s done", "50 %")
     assert "50 % done" in caplog.text
     assert "100 %s %d" in caplog.text
+
+
+PERSON = "欧阳青岚 Ms Ouyang"
+
+
+@pytest.mark.parametrize(
+    ("statement", "place"),
+    [
+        ("insert into kept values (1, :person)", "kept_pkey"),
+        ("insert into kept values (2, null)", "kept"),
+        ("insert into kept values (3, :person || '!')", "short_name"),
+        ("select cast(:person as date)", "22007"),
+        ("select cast(:person as integer)", "22P02"),
+        ("select cast(:person as jsonb)", "22P02"),
+        ("select 1 / (length(:person) - length(:person))", "22012"),
+    ],
+)
+def test_an_error_of_postgres_names_the_place_and_quotes_no_value(
+    engine: Engine, statement: str, place: str
+) -> None:
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "create temporary table kept (id int primary key, name text not null,"
+                " constraint short_name check (length(name) < 15))"
+            )
+        )
+        connection.execute(text("insert into kept values (1, :person)"), {"person": PERSON})
+        with pytest.raises(DBAPIError) as caught:
+            connection.execute(text(statement), {"person": PERSON})
+    for said in (str(caught.value), str(caught.value.orig), repr(caught.value), describe(caught.value)):
+        assert not any(word in said for word in PERSON.split())
+    assert place in str(caught.value)
+
+
+def test_a_defect_is_described_by_its_class_and_place_and_never_by_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    try:
+        try:
+            int(PERSON)
+        except ValueError as error:
+            raise KeyError(PERSON) from error
+    except KeyError as error:
+        said = describe(error)
+        log_defect(logging.getLogger("ai_assets.test"), error, "job 7")
+    assert said.startswith("unexpected KeyError in test_kept_texts.py, line ")
+    assert "ValueError" in caplog.text
+    assert not any(word in said + caplog.text for word in PERSON.split())
+    assert describe(AiAssetsError("AI_X is not set")) == "AI_X is not set"
+
+
+@pytest.mark.parametrize("echo", ["“{}”", '{{"name": "{}"}}', "'{}'", "prompt {}"])
+def test_an_error_of_the_service_is_shown_up_to_where_it_quotes(echo: str) -> None:
+    error = classify(400, "InvalidParameter", "Input is invalid: " + echo.format(PERSON), {}, PERSON)
+    assert "Input is invalid:" in str(error)
+    assert not any(word in str(error) for word in PERSON.split())
+    assert error.request_id == ""
+
+
+def test_a_reply_that_is_no_json_is_not_quoted() -> None:
+    error = read_reply(RawReply(200, {}, f"<html>{PERSON}</html>"))
+    assert not any(word in str(error) for word in PERSON.split())
+
+
+def test_a_payload_that_is_no_json_is_not_quoted() -> None:
+    with pytest.raises(click.BadParameter) as caught:
+        json_object(f'{{"note_content": {PERSON}}}')
+    assert not any(word in caught.value.format_message() for word in PERSON.split())
+
+
+def test_a_model_of_an_answer_hides_what_it_was_given_in_its_errors() -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        ClueAnswer.model_validate({"clues": [{"summary": {"name": PERSON}}], "x": PERSON})
+    assert not any(word in str(caught.value) for word in PERSON.split())
