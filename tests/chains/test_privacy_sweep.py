@@ -311,7 +311,7 @@ def run_everything(
     wire.manner = "honest"
 
     def defect(*_: object, **__: object) -> None:
-        raise ValueError(f"a row that nobody expected: {NAME}, {NICKNAME}, 13912340006")
+        raise ValueError(f"nobody expected {NAME}, {NICKNAME}, {NUMBERS['phone in a defect']}")
 
     with monkeypatch.context() as patched:
         patched.setattr(member_parts, "profile", defect)
