@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dagster import (
     Config,
@@ -56,6 +56,11 @@ class WorkerConfig(Config):
     )
     linger_s: float | None = Field(
         None, ge=0, le=3600, description="Seconds an idle worker stays; empty: AI_WORKER_LINGER_S"
+    )
+    alone_jobs: Literal["never", "when idle", "only"] = Field(
+        "when idle",
+        description="Events that lost attempts beside others run alone in a worker: only: in this one, and nothing "
+        "else; when idle: in this one when nothing else waits; never: in another",
     )
     max_minutes: float | None = Field(
         None, gt=0, le=1440, description="Minutes this worker lives; empty: AI_WORKER_MAX_MINUTES"
@@ -114,7 +119,6 @@ def work_inbox(
                 DagsterReporter(events, CheckLimits.from_settings(load_settings())),
                 worker_id=f"run:{context.run_id}",
                 run_id=context.run_id,
-                kind=JOB_NAME,
             )
             with stopped_by_signal() as stop:
                 summary = worker.run(stop)
@@ -157,7 +161,7 @@ def _cancelled_by_a_person(context: OpExecutionContext) -> bool:
 
 
 def _limits(config: WorkerConfig, concurrency: int) -> "WorkerLimits":
-    from ai_assets.chains.worker_values import WorkerLimits
+    from ai_assets.chains.worker_values import AloneJobs, WorkerLimits
 
     settings = load_settings()
     minutes = settings.worker_max_minutes if config.max_minutes is None else config.max_minutes
@@ -168,6 +172,7 @@ def _limits(config: WorkerConfig, concurrency: int) -> "WorkerLimits":
         linger_s=settings.worker_linger_s if config.linger_s is None else config.linger_s,
         max_s=minutes * 60,
         until_empty=config.until_empty,
+        alone_jobs=AloneJobs(config.alone_jobs),
     )
 
 

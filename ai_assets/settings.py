@@ -248,13 +248,31 @@ class Settings(AppIds):
         validation_alias="AI_MAX_ATTEMPTS",
         ge=1,
         le=100,
-        description="Attempts before a trigger job is dead",
+        description="Attempts before a trigger job is dead; the last one of a member's job runs alone in a worker",
+    )
+    startup_grace_s: float = Field(
+        30.0,
+        validation_alias="AI_STARTUP_GRACE_S",
+        ge=0,
+        le=3600,
+        description="Seconds after its request, or its start, for which a worker run without a heartbeat is coming up",
+    )
+    startup_timeout_s: float = Field(
+        300.0,
+        validation_alias="AI_STARTUP_TIMEOUT_S",
+        ge=10,
+        le=86_400,
+        description="Seconds after its start at which a worker run without a heartbeat is marked as failed",
     )
     workers_min: int = Field(
         0, validation_alias="AI_WORKERS_MIN", ge=0, le=100, description="Workers kept alive without work"
     )
     workers_max: int = Field(
-        2, validation_alias="AI_WORKERS_MAX", ge=1, le=100, description="Workers at most"
+        2,
+        validation_alias="AI_WORKERS_MAX",
+        ge=1,
+        le=100,
+        description="Workers at most; jobs that lost attempts run alone in one of them, or in one more",
     )
     worker_linger_s: float = Field(
         60.0, validation_alias="AI_WORKER_LINGER_S", ge=0, le=3600, description="Seconds an idle worker stays"

@@ -19,15 +19,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from ai_assets.chains.heartbeat import Heartbeat
 from ai_assets.chains.held_chain import ChainRunner
 from ai_assets.chains.member_chain import STEPS_OF_TIME
-from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerLimits, WorkerSummary
+from ai_assets.chains.worker_values import AloneJobs, HeldChain, Reporter, WorkerLimits, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.privacy.logs import log_defect
 from ai_assets.store import claims, leases, workers
 from ai_assets.store.alerts import alert_dead
 from ai_assets.store.engine import Statements, first_line, reachable
+from ai_assets.store.queue_depth import queue_depth
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from ai_assets.chains.runtime import Runtime
+    from ai_assets.store.trigger_jobs import TriggerJob
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +40,7 @@ POLL_S = 0.1
 CLAIM_PAUSE_S = 0.02
 """Under load, claims are at least so far apart: one round trip takes several jobs."""
 UPKEEP_S = 5.0
-"""How often expired leases are looked for."""
+"""How often a worker looks for expired leases and for events that no claim sees."""
 STOP_S = 7.0
 """A worker asked to stop lets its chains go on for so long before it hands them back (10 s in all)."""
 CANCEL_S = 1.0
@@ -56,7 +60,6 @@ class Worker:
         *,
         worker_id: str,
         run_id: str | None = None,
-        kind: str = workers.EVENT_WORKER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.summary = WorkerSummary()
@@ -67,6 +70,7 @@ class Worker:
         self._clock = clock
         self._running: dict[Future[None], HeldChain] = {}
         self._after_site: int | None = None
+        self._promoted_after: tuple[int, int] | None = None
         self._draining = False
         self._first_failure: float | None = None
         self._hurry = threading.Event()
@@ -87,7 +91,7 @@ class Worker:
         self._heartbeat = Heartbeat(
             runtime.engine,
             worker_id=worker_id,
-            kind=kind,
+            kind=workers.ISOLATED_WORKER if limits.alone_jobs is AloneJobs.ONLY else workers.EVENT_WORKER,
             run_id=run_id,
             lease_s=limits.lease_s,
             clock=clock,
@@ -124,7 +128,7 @@ class Worker:
             now = self._clock()
             if now >= next_upkeep:
                 next_upkeep = now + UPKEEP_S
-                self._requeue_expired()
+                self._recover()
             claimed = 0 if self._draining else self._claim(pool)
             if self._running or claimed:
                 self._idle_since = self._clock()
@@ -169,19 +173,11 @@ class Worker:
 
     def _claim(self, pool: ThreadPoolExecutor) -> int:
         free = self._limits.concurrency - len(self._running)
-        if free <= 0:
+        if free <= 0 or any(chain.job.run_alone for chain in list(self._running.values())):
             return 0
         try:
             with reachable("claiming trigger jobs"), self._runtime.engine.begin() as connection:
-                jobs = claims.claim_member_jobs(
-                    connection,
-                    owner=self._id,
-                    run_id=self._run_id,
-                    lease_s=self._limits.lease_s,
-                    limit=free,
-                    after_site=self._after_site,
-                    rate_per_minute=self._runtime.guard.limits.rate_per_minute,
-                )
+                jobs = self._claim_jobs(connection, free)
         except (AiAssetsError, SQLAlchemyError) as error:
             self._bear(error)
             return 0
@@ -194,6 +190,31 @@ class Worker:
         if jobs:
             self._after_site = jobs[-1].site_id
         return len(jobs)
+
+    def _claim_jobs(self, connection: Connection, limit: int) -> list[TriggerJob]:
+        """Jobs to run beside each other, or one that must run alone."""
+        rate, alone = self._runtime.guard.limits.rate_per_minute, self._limits.alone_jobs
+        jobs: list[TriggerJob] = []
+        if alone is not AloneJobs.ONLY:
+            jobs = claims.claim_member_jobs(
+                connection,
+                owner=self._id,
+                run_id=self._run_id,
+                lease_s=self._limits.lease_s,
+                limit=limit,
+                after_site=self._after_site,
+                rate_per_minute=rate,
+            )
+        if not jobs and not self._running and alone is not AloneJobs.NEVER:
+            job = claims.claim_alone_job(
+                connection,
+                owner=self._id,
+                run_id=self._run_id,
+                lease_s=self._limits.lease_s,
+                rate_per_minute=rate,
+            )
+            jobs = [job] if job else []
+        return jobs
 
     def _bear(self, error: Exception) -> None:
         """Trouble with claiming passes, or not: raises it when it lasts for longer than a lease."""
@@ -227,18 +248,19 @@ class Worker:
     def _inbox_is_empty(self) -> bool:
         try:
             with reachable("looking into the inbox"), self._runtime.engine.connect() as connection:
-                waiting = claims.waiting(connection)
+                depth = queue_depth(connection)
         except (AiAssetsError, SQLAlchemyError) as error:
             logger.warning("the inbox could not be looked into: %s", first_line(error))
             return False
-        return not (waiting.due or waiting.later or waiting.running)
+        return depth.is_empty
 
-    def _requeue_expired(self) -> None:
+    def _recover(self) -> None:
         try:
-            with reachable("requeueing expired jobs"), self._runtime.engine.begin() as connection:
+            with reachable("recovering the queue"), self._runtime.engine.begin() as connection:
                 requeued = leases.requeue_expired(connection, max_attempts=self._limits.max_attempts)
+                self._promoted_after = claims.promote_stuck(connection, self._promoted_after)
         except (AiAssetsError, SQLAlchemyError) as error:
-            logger.warning("expired jobs could not be requeued: %s", first_line(error))
+            logger.warning("the queue could not be recovered: %s", first_line(error))
             return
         alert_dead(self._runtime.engine, requeued, window_s=self._runtime.guard.limits.alert_window_s)
 

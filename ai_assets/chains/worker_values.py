@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from ai_assets.chains.job_lease import JobLease
@@ -26,6 +27,17 @@ class Reporter(Protocol):
         """One of its steps has ended, with a result or without."""
 
 
+class AloneJobs(StrEnum):
+    """Whether a worker claims jobs that must run alone (`TriggerJob.run_alone`), of which any may kill it."""
+
+    NEVER = "never"
+    """A worker of the sensor, which starts another one for them."""
+    WHEN_IDLE = "when idle"
+    """A worker that may be the only one: when nothing else can be claimed."""
+    ONLY = "only"
+    """An isolated worker: it claims nothing else."""
+
+
 @dataclass(frozen=True)
 class WorkerLimits:
     """How a worker works; see the settings of the same names. Times in seconds."""
@@ -37,6 +49,7 @@ class WorkerLimits:
     max_s: float = 900.0
     until_empty: bool = False
     """End when no member's job is pending, waiting or running anywhere."""
+    alone_jobs: AloneJobs = AloneJobs.WHEN_IDLE
     ends_in_failure: bool = True
     """End soon after a step failed, so that whoever shows the run can show it red."""
 

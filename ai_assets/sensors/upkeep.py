@@ -27,7 +27,7 @@ CANCELLED = "the run was cancelled"
 
 def recover_stalled_runs(engine: Engine, instance: DagsterInstance) -> None:
     """End the Dagster runs of workers and site runs that sent no heartbeat within their lease."""
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         expired = workers.expired(connection)
     for worker in expired:
         if worker.run_id:

@@ -1,7 +1,7 @@
-"""Claiming trigger jobs: members' jobs for a worker, one job by its id for a run; how much work waits.
+"""Claiming trigger jobs: members' jobs for a worker, one that must run alone, one by its id for a run.
 
-Here: the Python side of `biz.ai_claim_member_jobs`, and what a next attempt must know of the earlier ones.
-Not here: what becomes of a lease (`store.leases`), heartbeats (`store.workers`), chains.
+Here too: what a next attempt must know of the earlier ones. Not here: how much waits (`store.queue_depth`), what
+becomes of a lease (`store.leases`), heartbeats (`store.workers`), chains.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from sqlalchemy.exc import IntegrityError
 
 from ai_assets.store.trigger_jobs import JOB_COLUMNS, TriggerJob, trigger_job
 
-DUE_COUNTED = 10_000
-"""`waiting` counts the due jobs up to here: nobody starts another worker for more."""
-
 _CLAIM = text(
     f"""
     select {JOB_COLUMNS}
     from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)
     """  # noqa: S608  # a constant
+)
+_CLAIM_ALONE = text(
+    f"""
+    select {JOB_COLUMNS} from biz.ai_claim_alone_job(:owner, :run_id, :lease_s, :rate)
+    """  # noqa: S608  # a constant
+)
+_PROMOTE_STUCK = text(
+    "select last_site, last_member from biz.ai_promote_stuck(:after_site, :after_member, :members)"
 )
 # waits for a row that somebody has locked: the run that asks has nothing else to do
 _CLAIM_JOB = text(
@@ -31,7 +36,7 @@ _CLAIM_JOB = text(
     update biz.ai_trigger_jobs j
     set status = 'running', attempts = attempts + 1, launches = greatest(launches, attempts) + 1,
         started_at = coalesce(started_at, clock_timestamp()), finished_at = null, error_message = null,
-        lease_owner = :owner, run_id = :run_id, lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+        lease_owner = :owner, run_id = :run_id, lease_until = biz.ai_now() + make_interval(secs => :lease_s)
     where id = :id and (status = 'pending' or (:again and status in ('completed', 'partial', 'failed', 'dead')))
       and not exists (select from biz.ai_trigger_jobs o
         where o.status = 'running' and o.site_id = j.site_id and o.member_id = j.member_id)
@@ -48,38 +53,6 @@ _EARLIER_STEPS = text(
     left join biz.ai_cache c on c.run_log_id = g.id
     where g.trigger_job_id = :id
     order by g.app_type, g.target_id, g.id desc
-    """
-)
-_WAITING = text(
-    """
-    with busy as materialized (
-        select site_id, member_id from biz.ai_trigger_jobs where status = 'running' and member_id is not null),
-    later as materialized (
-        select site_id, member_id from biz.ai_trigger_jobs
-        where status = 'pending' and member_id is not null and not_before > '-infinity'
-          and not_before > clock_timestamp()),
-    due as materialized (
-        select site_id, member_id, created_at, not_before from biz.ai_trigger_jobs
-        where status = 'pending' and member_id is not null and not_before <= clock_timestamp()
-        limit :counted),
-    held_up as materialized (
-        select s.site_id from (select distinct d.site_id from due d) s
-        where not biz.ai_site_has_room(
-            s.site_id, (select count(*) from busy b where b.site_id = s.site_id), cast(:rate as integer))),
-    oldest as (
-        select min(greatest(d.created_at, d.not_before)) as since from due d
-        where d.site_id not in (select h.site_id from held_up h)
-          and (d.site_id, d.member_id) not in (
-            select b.site_id, b.member_id from busy b union all select l.site_id, l.member_id from later l))
-    select (select count(*) from due) as due, (select count(*) from later) as later,
-        (select count(*) from (
-            select d.site_id, d.member_id from due d where d.site_id not in (select h.site_id from held_up h)
-            except
-            (select b.site_id, b.member_id from busy b union all select l.site_id, l.member_id from later l)) c
-        ) as startable,
-        (select count(*) from busy) as running,
-        (select count(*) from due d where d.site_id in (select h.site_id from held_up h)) as held_up,
-        coalesce(extract(epoch from clock_timestamp() - (select since from oldest)), 0)::float8 as oldest_due_s
     """
 )
 
@@ -102,23 +75,6 @@ class EarlierStep:
     cost_cny: Decimal | None
     latency_ms: int | None
     made_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Members' jobs that are pending and due (at most DUE_COUNTED), pending with their time to come, running.
-
-    `startable`: how many chains a worker could begin now, one a member. `held_up`: how many of the due ones wait for
-    their site's rate. `oldest_due_s`: for how long the oldest of the due
-    ones that nothing stands before has waited, seconds; 0: none.
-    """
-
-    due: int
-    later: int
-    running: int
-    startable: int
-    held_up: int
-    oldest_due_s: float
 
 
 def claim_member_jobs(
@@ -148,6 +104,38 @@ def claim_member_jobs(
     return [trigger_job(row) for row in connection.execute(_CLAIM, parameters).mappings()]
 
 
+def claim_alone_job(
+    connection: Connection,
+    *,
+    owner: str,
+    run_id: str | None,
+    lease_s: float,
+    rate_per_minute: int | None = None,
+) -> TriggerJob | None:
+    """Claim the oldest job that must run alone (`TriggerJob.run_alone`); None where there is none to claim.
+
+    For a worker that runs nothing until the job has ended. One worker at a time gets such a job.
+    """
+    parameters = {"owner": owner, "run_id": run_id, "lease_s": lease_s, "rate": rate_per_minute}
+    row = connection.execute(_CLAIM_ALONE, parameters).mappings().one_or_none()
+    return trigger_job(row) if row else None
+
+
+def promote_stuck(
+    connection: Connection, after: tuple[int, int] | None = None, *, members: int = 1000
+) -> tuple[int, int] | None:
+    """Let claims see heads of members' queues that nobody promoted; call it every few seconds.
+
+    Looks at up to `members` members after the given (site, member). Returns where it stopped, to go on from there, or
+    None where it reached the end.
+    """
+    site, member = after or (None, None)
+    row = connection.execute(
+        _PROMOTE_STUCK, {"after_site": site, "after_member": member, "members": members}
+    ).one()
+    return None if row.last_site is None else (row.last_site, row.last_member)
+
+
 def claim_job(
     connection: Connection,
     job_id: int,
@@ -174,9 +162,3 @@ def claim_job(
 def earlier_steps(connection: Connection, job_id: int) -> list[EarlierStep]:
     """What this job's attempts came to so far, the newest call of each app and target. Reused steps leave none."""
     return [EarlierStep(**row) for row in connection.execute(_EARLIER_STEPS, {"id": job_id}).mappings()]
-
-
-def waiting(connection: Connection, *, rate_per_minute: int | None = None) -> Waiting:
-    """How much work there is for workers; `rate_per_minute` as in `claim_member_jobs`."""
-    parameters = {"counted": DUE_COUNTED, "rate": rate_per_minute}
-    return Waiting(**connection.execute(_WAITING, parameters).mappings().one())

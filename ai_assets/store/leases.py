@@ -37,7 +37,7 @@ _REQUEUE = text(
 )
 _EXPIRE = text(
     """
-    update biz.ai_trigger_jobs set lease_owner = null, lease_until = clock_timestamp()
+    update biz.ai_trigger_jobs set lease_owner = null, lease_until = biz.ai_now()
     where id = :id and lease_owner = :owner and status = 'running'
       and (cast(:attempts as integer) is null or attempts = :attempts)
     """
@@ -49,7 +49,7 @@ _EXPIRE_ALL = text(
         select h.id from biz.ai_trigger_jobs h where h.lease_owner = :owner and h.status = 'running'
         order by h.id
         for no key update skip locked)
-    update biz.ai_trigger_jobs j set lease_owner = null, lease_until = clock_timestamp()
+    update biz.ai_trigger_jobs j set lease_owner = null, lease_until = biz.ai_now()
     from ours where j.id = ours.id
     """
 )

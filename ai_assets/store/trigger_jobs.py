@@ -17,13 +17,13 @@ ERROR_LIMIT = 500
 RETRY_BASE_S = 2.0
 """Seconds before a lost attempt is made again. Short: the lease has run out, so the event is a minute late."""
 RETRY_LONGEST_S = 600.0
-"""It waits four times as long with each attempt, 2, 8, 32, … up to this: what kills a worker may pass by itself."""
+"""It waits four times as long with each attempt, 2, 8, 32, … up to this, and up to twice that by chance."""
 JOB_COLUMNS = """id, event_type, site_id, member_id, payload::text as payload, is_forced, app_chain, status,
         duplicate_of,
         case when business_date between date '0001-01-01' and date '9999-12-31'
             then to_char(business_date::timestamp, 'YYYY-MM-DD') end as business_date,
-        attempts, greatest(launches, attempts) as launches, step_results, error_message, created_at, started_at,
-        finished_at, run_id"""
+        attempts, greatest(launches, attempts) as launches, run_alone, step_results, error_message, created_at,
+        started_at, finished_at, run_id"""
 """What `trigger_job` reads. Text where Postgres holds more than the driver can read: one row would fail its batch."""
 
 
@@ -44,6 +44,8 @@ class TriggerJob:
     attempts: int
     launches: int
     """Runs or workers that began or were to begin on it; unlike `attempts` never counted back."""
+    run_alone: bool
+    """It lost attempts beside others, and runs only in a worker that runs nothing else meanwhile."""
     step_results: list[dict[str, Any]]
     error_message: str | None
     created_at: datetime

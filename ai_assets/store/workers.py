@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 EVENT_WORKER = "event_worker"
+ISOLATED_WORKER = "isolated_worker"
 SITE_RUN = "site_run"
 """Kinds of lease holders."""
+
+# before a lease is renewed or looked at: a database clock that was set must not expire it
+_FOLLOW_CLOCK = text("select biz.ai_follow_clock()")
 
 # A locked row (a backend's open transaction with a duplicate or forced event) is skipped: waiting for it would delay
 # the other jobs' renewal and could deadlock. Its lease is not expired while the holder is alive (`ai_expired_jobs`).
@@ -21,17 +25,17 @@ _HEARTBEAT = text(
     with worker as (
         insert into biz.ai_workers as w (id, kind, run_id, host, pid, running, draining, lease_s, ends_at)
         values (:id, :kind, :run_id, :host, :pid, :running, :draining, :lease_s,
-            case when :draining then clock_timestamp() end)
+            case when :draining then biz.ai_now() end)
         on conflict (id) do update
         set running = excluded.running, draining = excluded.draining, lease_s = excluded.lease_s,
-            run_id = excluded.run_id, heartbeat_at = clock_timestamp(),
+            run_id = excluded.run_id, heartbeat_at = biz.ai_now(),
             ends_at = case when excluded.draining then coalesce(w.ends_at, excluded.ends_at) end),
     free as (
         select h.id from biz.ai_trigger_jobs h where h.lease_owner = :id and h.status = 'running'
         order by h.id
         for no key update skip locked),
     renewed as (
-        update biz.ai_trigger_jobs j set lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+        update biz.ai_trigger_jobs j set lease_until = biz.ai_now() + make_interval(secs => :lease_s)
         from free where j.id = free.id)
     select j.id, j.attempts from biz.ai_trigger_jobs j where j.lease_owner = :id and j.status = 'running'
     """
@@ -41,20 +45,20 @@ _DELETE = text("delete from biz.ai_workers where id = :id")
 _MARK_STOPPED = text(
     """
     update biz.ai_workers
-    set running = 0, draining = true, heartbeat_at = clock_timestamp(), ends_at = coalesce(ends_at, clock_timestamp())
+    set running = 0, draining = true, heartbeat_at = biz.ai_now(), ends_at = coalesce(ends_at, biz.ai_now())
     where id = :id
     """
 )
 _EXPIRED = text(
     """
     select id, run_id from biz.ai_workers
-    where heartbeat_at + make_interval(secs => lease_s) < clock_timestamp() order by heartbeat_at
+    where heartbeat_at + make_interval(secs => lease_s) < biz.ai_now() order by heartbeat_at
     """
 )
 _ALIVE = text(
     """
     select count(*) as workers, count(*) filter (where running = 0) as free from biz.ai_workers
-    where kind = :kind and not draining and heartbeat_at + make_interval(secs => lease_s) >= clock_timestamp()
+    where kind = :kind and not draining and heartbeat_at + make_interval(secs => lease_s) >= biz.ai_now()
     """
 )
 _RUN_IDS = text("select run_id from biz.ai_workers where run_id is not null")
@@ -102,6 +106,7 @@ def heartbeat(
         "draining": draining,
         "lease_s": lease_s,
     }
+    connection.execute(_FOLLOW_CLOCK)
     return {row.id: row.attempts for row in connection.execute(_HEARTBEAT, parameters)}
 
 
@@ -117,6 +122,7 @@ def delete(connection: Connection, worker_id: str) -> None:
 
 def expired(connection: Connection) -> list[ExpiredWorker]:
     """Workers and site runs whose heartbeat is older than their lease, the oldest first."""
+    connection.execute(_FOLLOW_CLOCK)
     return [ExpiredWorker(row.id, row.run_id) for row in connection.execute(_EXPIRED)]
 
 

@@ -92,6 +92,9 @@ class Inbox:
     def consumption(self, **payload: Any) -> int:
         return self.fire("consumption", **{"occurred_at": f"{AS_OF}T20:00:00+08:00", **payload})
 
+    def consumption_of(self, member: int, **payload: Any) -> int:
+        return self.fire("consumption", member=member, occurred_at=f"{AS_OF}T20:00:00+08:00", **payload)
+
     def note(self, content: str = "会员说想学斯诺克", **payload: Any) -> int:
         return self.fire(
             "note_created",

@@ -185,7 +185,8 @@ def test_a_job_that_every_worker_loses_is_dead_with_an_alert(make_runtime, event
     with events.engine.begin() as connection:
         claims.claim_member_jobs(connection, owner="dead", run_id=None, lease_s=30, limit=1, after_site=None)
     events.run(
-        "update biz.ai_trigger_jobs set attempts = 3, lease_until = clock_timestamp() - interval '1 second'"
+        "update biz.ai_trigger_jobs set attempts = 3, run_alone = true, "
+        "lease_until = clock_timestamp() - interval '1 second'"
     )
     events.work(make_runtime(), max_attempts=3)
     assert events.job(job_id).status == "dead"

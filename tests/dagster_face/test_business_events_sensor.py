@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus, SensorResult, SkipReason, build_sensor_context
+from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import Engine, text
 
 from ai_assets.resources.database import DatabaseResource
-from ai_assets.sensors import worker_tick
 from ai_assets.sensors.business_events import business_events
-from ai_assets.store import claims, inbox, workers
+from ai_assets.store import claims, inbox, leases, workers
+
+STARTED = DagsterEvent(DagsterEventType.PIPELINE_START.value, "event_worker")
+
+
+def hours_ago(hours: float) -> datetime:
+    return datetime.now(UTC) - timedelta(hours=hours)
 
 
 @pytest.fixture
@@ -31,6 +40,21 @@ def tick(fresh: DagsterInstance, service):
             return result.skip_message or ""
         assert isinstance(result, SensorResult)
         return len(result.run_requests or ())
+
+    return once
+
+
+@pytest.fixture
+def requested(fresh: DagsterInstance, venue_url: str):
+    """One tick: the runs that it requests."""
+
+    def once() -> list:
+        context = build_sensor_context(
+            instance=fresh, resources={"database": DatabaseResource(url=venue_url)}
+        )
+        result = business_events(context)
+        assert isinstance(result, SensorResult)
+        return list(result.run_requests or ())
 
     return once
 
@@ -168,7 +192,7 @@ def test_the_last_lost_attempt_makes_the_job_dead_with_an_alert(tick, venue_engi
         claims.claim_member_jobs(connection, owner="gone", run_id=None, lease_s=60, limit=1, after_site=None)
     execute(
         venue_engine,
-        "update biz.ai_trigger_jobs set attempts = 3, lease_until = now() - interval '1 second'",
+        "update biz.ai_trigger_jobs set attempts = 3, run_alone = true, lease_until = now() - interval '1 second'",
     )
     assert tick() == 0
     assert rows(venue_engine, "select status from biz.ai_trigger_jobs") == [("dead",)]
@@ -176,14 +200,69 @@ def test_the_last_lost_attempt_makes_the_job_dead_with_an_alert(tick, venue_engi
 
 
 def test_a_worker_run_that_never_gave_a_heartbeat_is_ended_and_counted_on_no_more(
-    tick, launched, fresh: DagsterInstance, venue_engine: Engine, monkeypatch
+    tick, launched, fresh: DagsterInstance, venue_engine: Engine
 ):
     fire(venue_engine)
     run_id = launched(DagsterRunStatus.STARTED)
     assert tick() == 0, "it may be coming up"
-    monkeypatch.setattr(worker_tick, "NEVER_CAME_S", -1.0)
+    fresh.run_storage.handle_run_event(run_id, STARTED, hours_ago(1))
     assert tick() == 1
     assert fresh.get_run_by_id(run_id).status is DagsterRunStatus.FAILURE
+
+
+def test_a_run_that_waited_long_in_the_queue_has_its_time_to_come_up_from_its_start_on(
+    tick, fresh: DagsterInstance, venue_engine: Engine, make_definitions
+):
+    fire(venue_engine)
+    execute(venue_engine, "update biz.ai_trigger_jobs set created_at = created_at - interval '1 hour'")
+    job = make_definitions().resolve_job_def("event_worker")
+    run = create_run_for_test(fresh, job_name=job.name, status=DagsterRunStatus.STARTING)
+    fresh.delete_run(run.run_id)
+    fresh.run_storage.add_historical_run(run, hours_ago(1))
+    assert tick() == 1, "what waits is overdue, and a run that is stuck in the queue is not waited for"
+    fresh.run_storage.handle_run_event(run.run_id, STARTED)
+    assert tick() == 0, "it began a moment ago"
+    assert fresh.get_run_by_id(run.run_id).status is DagsterRunStatus.STARTED
+    fresh.run_storage.handle_run_event(run.run_id, STARTED, hours_ago(0.5))
+    assert tick() == 1
+    assert fresh.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
+
+
+def lost_beside_others(engine: Engine, member: int, attempts: int = 2) -> int:
+    """A job that lost attempts together with others, and whose wait is over."""
+    job_id = fire(engine, member)
+    with engine.begin() as connection:
+        claims.claim_member_jobs(connection, owner="gone", run_id=None, lease_s=60, limit=1, after_site=None)
+        connection.execute(
+            text(
+                "update biz.ai_trigger_jobs set attempts = :n, lease_until = now() - interval '1 s' where id = :id"
+            ),
+            {"n": attempts, "id": job_id},
+        )
+        leases.requeue_expired(connection, max_attempts=3)
+        connection.execute(text("update biz.ai_trigger_jobs set not_before = '-infinity'"))
+    return job_id
+
+
+def test_a_job_that_must_run_alone_gets_an_isolated_worker_beside_the_others(
+    requested, fresh: DagsterInstance, venue_engine: Engine, make_definitions, monkeypatch
+):
+    monkeypatch.setenv("AI_WORKERS_MAX", "1")
+    lost_beside_others(venue_engine, 501)
+    fire(venue_engine, 502)
+    shared, isolated = requested()
+    assert alone_jobs(shared) == "never"
+    assert alone_jobs(isolated) == "only"
+    job = make_definitions().resolve_job_def("event_worker")
+    for request in (shared, isolated):
+        fresh.create_run_for_job(
+            job, run_config=request.run_config, tags=dict(request.tags), status=DagsterRunStatus.STARTING
+        )
+    assert requested() == []
+
+
+def alone_jobs(request) -> str:
+    return request.run_config["ops"]["work_inbox"]["config"]["alone_jobs"]
 
 
 def test_a_database_without_tables_is_the_ticks_skip_reason(tick, empty_database_url: str):

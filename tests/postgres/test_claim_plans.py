@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from ai_assets.store import claims, inbox, leases, workers
+from ai_assets.store.queue_depth import COUNTED, queue_depth
 from ai_assets.store.trigger_jobs import TriggerJob
 
 FINISHED = 1_000_000
@@ -93,7 +94,9 @@ def test_the_rest_of_a_workers_life_walks_no_ledger_either(long_queue):
             inbox.finish(connection, jobs[0].id, owner="w1", status="completed", step_results=[], error=None)
             assert leases.requeue(connection, [job.id for job in jobs[1:3]], owner="w1", error="x") == 2
             leases.expire_lease(connection, jobs[3].id, owner="w1")
-            claims.waiting(connection, rate_per_minute=60)
+            queue_depth(connection, rate_per_minute=60)
+            claims.promote_stuck(connection)
+            claims.claim_alone_job(connection, owner="w2", run_id=None, lease_s=60.0)
             assert len(leases.requeue_expired(connection, max_attempts=3)) == 1
             inbox.fire(connection, "consumption", site_id=1, member_id=5_000_000 + number)
         walks, _rows = read()
@@ -128,35 +131,88 @@ def test_what_an_earlier_attempt_made_is_found_without_walking_the_cache(long_qu
 def test_counting_what_waits_stops_where_it_is_enough(long_queue):
     with long_queue.connect() as connection, reads(connection) as read:
         for _ in range(CLAIMS):
-            waiting = claims.waiting(connection)
+            depth = queue_depth(connection)
         walks, rows = read()
-    assert waiting.due == claims.DUE_COUNTED
+    assert depth.due == depth.startable == COUNTED
     assert walks == 0
-    assert rows < 2 * CLAIMS * claims.DUE_COUNTED
+    assert rows < 4 * CLAIMS * COUNTED
 
 
-def test_a_hundred_thousand_jobs_of_a_member_that_runs_are_passed_over_within_one_statement(long_queue):
-    with long_queue.connect() as connection:
-        connection.execute(
-            text(
-                "insert into biz.ai_trigger_jobs (event_type, site_id, member_id, status, lease_owner) "
-                "values ('note_created', 99, 5, 'running', 'w0')"
+@pytest.fixture(scope="module")
+def backlog(long_queue: Engine) -> Engine:
+    """Site 99: a member with PENDING events, before one member with one event; sites 98 has nothing but a backlog."""
+    with long_queue.begin() as connection:
+        for site in (98, 99):
+            connection.execute(
+                text(
+                    "insert into biz.ai_trigger_jobs (event_type, site_id, member_id, is_forced) "
+                    "select 'note_created', :site, 5, n % 2 = 0 from generate_series(1, :n) n"
+                ),
+                {"site": site, "n": PENDING},
             )
-        )
-        connection.execute(
-            text(
-                "insert into biz.ai_trigger_jobs (event_type, site_id, member_id) "
-                "select 'note_created', 99, 5 from generate_series(1, :n)"
-            ),
-            {"n": PENDING},
-        )
         connection.execute(
             text(
                 "insert into biz.ai_trigger_jobs (event_type, site_id, member_id) values ('note_created', 99, 6)"
             )
         )
-        # only site 99 has none running and comes first
-        connection.execute(text("set local statement_timeout = '2s'"))
-        found = connection.execute(text("select unnest(biz.ai_member_heads(99, 4, '{}'))")).scalars().all()
-        assert len(found) == 1
-        connection.rollback()
+    return long_queue
+
+
+def heads(connection: Connection, site: int, wanted: int = 4) -> list[int]:
+    """Members of the heads that a claim would find at a site."""
+    return list(
+        connection.execute(
+            text(
+                "select j.member_id from unnest(biz.ai_member_heads(:site, :wanted, '{}')) h "
+                "join biz.ai_trigger_jobs j on j.id = h"
+            ),
+            {"site": site, "wanted": wanted},
+        ).scalars()
+    )
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["its head waits", "its head runs"])
+def test_the_events_behind_the_head_of_a_member_cost_a_claim_nothing(backlog, runs):
+    with backlog.connect() as connection:
+        if runs:
+            [job] = connection.execute(text("select biz.ai_member_heads(99, 1, '{}')")).scalar_one()
+            assert claims.claim_job(connection, job, owner="w0", lease_s=60, run_id=None)
+            connection.commit()
+        with reads(connection) as read:
+            for _ in range(CLAIMS):
+                assert heads(connection, 99) == ([6] if runs else [5, 6])
+            walks, rows = read()
+    assert walks == 0
+    assert rows < 20 * CLAIMS
+
+
+def test_counting_reads_the_heads_of_a_backlog_and_not_what_is_behind_them(backlog):
+    with backlog.connect() as connection, reads(connection) as read:
+        for _ in range(CLAIMS):
+            assert connection.execute(
+                text("select startable from biz.ai_queue_depth(60, 100000)")
+            ).scalar_one()
+        _walks, all_rows = read()
+        heads_there = connection.execute(
+            text(
+                "select count(*) from biz.ai_trigger_jobs "
+                "where status = 'pending' and member_id is not null and not queued_behind"
+            )
+        ).scalar_one()
+        due = connection.execute(text("select due from biz.ai_queue_depth(60, 100000)")).scalar_one()
+    assert due == 100_000
+    # due ones are counted up to the limit, startable ones by their heads
+    assert all_rows / CLAIMS < 1.2 * due + 3 * heads_there
+
+
+def test_a_member_with_a_backlog_is_worked_through_at_a_cost_that_does_not_depend_on_it(backlog):
+    with backlog.connect() as connection, reads(connection) as read:
+        for _ in range(CLAIMS):
+            [job_ids] = connection.execute(text("select biz.ai_member_heads(98, 1, '{}')")).scalars()
+            job = claims.claim_job(connection, job_ids[0], owner="w9", lease_s=60, run_id=None)
+            inbox.finish(connection, job.id, owner="w9", status="completed", step_results=[], error=None)
+            connection.commit()
+        walks, rows = read()
+    assert walks == 0
+    # claiming by its id and ending it may look at all running ones
+    assert rows < PENDING / 10

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from ai_assets.guard.ending import Answer, Ending
 from ai_assets.store import claims, inbox, leases, upkeep, workers
+from ai_assets.store.queue_depth import QueueDepth, queue_depth
 from ai_assets.store.run_log import CallRecord
 
 MADE = Ending(CallRecord("success", tokens_used=7), "passed")
@@ -36,6 +37,9 @@ class Life:
             return claims.claim_member_jobs(
                 connection, owner=owner, run_id="run-1", lease_s=60.0, limit=limit, after_site=None
             )
+
+    def claim_alone(self, owner="w1"):
+        return self.do(claims.claim_alone_job, owner=owner, run_id="run-1", lease_s=60.0)
 
     def running(self, member=5, owner="w1"):
         self.fire(member)
@@ -88,7 +92,8 @@ def test_a_lost_attempt_waits_longer_each_time_and_the_last_one_is_dead(life):
     life.fire()
     waits = []
     for attempt in range(1, 7):
-        (job,) = life.claim(f"w{attempt}")
+        # the last one alone in a worker
+        (job,) = life.claim(f"w{attempt}") if attempt < 6 else [life.claim_alone(f"w{attempt}")]
         assert job.attempts == attempt
         assert life.take_over(6) == [], "its lease is good"
         life.inbox.end_lease(job.id)
@@ -101,7 +106,9 @@ def test_a_lost_attempt_waits_longer_each_time_and_the_last_one_is_dead(life):
         if waits[-1] > 5:
             assert life.claim() == [], "its time has not come"
         life.its_time_comes()
-    assert waits == [pytest.approx(wait, abs=2) for wait in (2, 8, 32, 128, 512)]
+    assert [low - 2 < wait < 2 * low + 2 for low, wait in zip((2, 8, 32, 128, 512), waits, strict=True)] == [
+        True
+    ] * 5
     assert (after.status, after.attempts) == ("dead", 6)
     assert after.error_message == "given up after 6 attempts: its process was killed or lost Postgres"
     assert after.finished_at is not None
@@ -114,7 +121,7 @@ def test_the_wait_before_another_attempt_ends_somewhere(life):
     life.inbox.run("update biz.ai_trigger_jobs set attempts = 2000000000")
     life.inbox.end_lease(job.id)
     life.do(leases.requeue_expired, max_attempts=2**31 - 1)
-    assert life.wait_s(job.id) == pytest.approx(leases.RETRY_LONGEST_S, abs=5)
+    assert leases.RETRY_LONGEST_S - 5 < life.wait_s(job.id) < 2 * leases.RETRY_LONGEST_S
 
 
 def test_two_that_take_over_at_once_take_each_job_once(life):
@@ -316,7 +323,7 @@ def test_the_next_attempt_learns_what_the_earlier_ones_made_the_newest_of_each_s
 
 
 def test_what_waits_is_counted_due_later_and_running(life):
-    assert life.do(claims.waiting) == claims.Waiting(0, 0, 0, 0, 0, 0.0)
+    assert life.do(queue_depth) == QueueDepth(0, 0, 0, 0, 0, 0, 0.0)
     life.inbox.fire("dws_completed")
     life.running(1)
     life.fire(2)
@@ -325,12 +332,12 @@ def test_what_waits_is_counted_due_later_and_running(life):
         "update biz.ai_trigger_jobs set not_before = clock_timestamp() + interval '60 s' where id = :id",
         id=later.id,
     )
-    waiting = life.do(claims.waiting)
+    waiting = life.do(queue_depth)
     assert (waiting.due, waiting.later, waiting.running, waiting.startable) == (1, 1, 1, 1)
     # a second event of a member, whether it runs or waits, is no further chain
     for member in (1, 2):
         life.inbox.fire("note_created", member_id=member, payload={"note_content": "more"})
-    again = life.do(claims.waiting)
+    again = life.do(queue_depth)
     assert (again.due, again.startable) == (3, 1)
     assert 0 < waiting.oldest_due_s < 60
 
@@ -347,13 +354,13 @@ def test_how_long_the_oldest_waits_leaves_out_what_stands_behind_another_of_its_
         "update biz.ai_trigger_jobs set not_before = clock_timestamp() + interval '60 s' where id = :id",
         id=later,
     )
-    waiting = life.do(claims.waiting)
+    waiting = life.do(queue_depth)
     assert (waiting.due, waiting.oldest_due_s) == (2, 0.0)
     life.inbox.finish(running, "w1")
-    assert life.do(claims.waiting).oldest_due_s == pytest.approx(3600, abs=30)
+    assert life.do(queue_depth).oldest_due_s == pytest.approx(3600, abs=30)
     # one that waited for its time is late only since then
     life.inbox.run("update biz.ai_trigger_jobs set not_before = clock_timestamp() - interval '5 s'")
-    assert life.do(claims.waiting).oldest_due_s == pytest.approx(5, abs=4)
+    assert life.do(queue_depth).oldest_due_s == pytest.approx(5, abs=4)
 
 
 def test_a_job_of_a_worker_that_lives_is_not_lost_though_it_could_not_be_prolonged(life):

@@ -1,4 +1,4 @@
-"""Leases of trigger jobs, one implementation for the members' and the sites'."""
+"""Leases of trigger jobs, members' and sites' alike; last attempts alone in a worker; claims by heads of queues."""
 
 from importlib.resources import files
 
