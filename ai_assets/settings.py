@@ -144,7 +144,8 @@ class Settings(AppIds):
     timezone: str = Field(
         "Asia/Shanghai",
         validation_alias="AI_TIMEZONE",
-        description="IANA zone in which budget days turn, schedules start and assets become overdue",
+        description="IANA zone in which budget days turn, schedules start and assets become overdue; "
+        "`ai-assets db upgrade` stores it in the database, where the guard reads it",
     )
 
     rate_per_minute: int = Field(
@@ -187,6 +188,14 @@ class Settings(AppIds):
         None,
         validation_alias="AI_SITE_MONTHLY_TOKENS",
         description="Tokens a month for each site; none: no limit",
+    )
+    model_max_tokens: int = Field(
+        131_072,
+        validation_alias="AI_MODEL_MAX_TOKENS",
+        ge=1000,
+        le=10_000_000,
+        description="Tokens that one call can use beside its prompt's characters: the app's own instructions, what it "
+        "looks up, its answer; bounds the estimate that is reserved",
     )
 
     breaker_window_s: float = Field(

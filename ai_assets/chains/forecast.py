@@ -17,6 +17,7 @@ from ai_assets.apps.registry import FINANCE_APPS
 from ai_assets.chains.cells import Cell, cells_of_site, priority
 from ai_assets.errors import AiAssetsError, WarehouseError
 from ai_assets.guard.forecast import (
+    RECENT,
     BudgetForecast,
     CallsForecast,
     Expected,
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Site
 
 logger = logging.getLogger(__name__)
+
+MOST_PROMPT_CHARS = 10**9
+"""Of a prompt that is not built: it bounds no estimate."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +124,19 @@ def forecast_sites(
 def surely_fits(engine: Engine, limits: GuardLimits, terms: Terms, sites: Sequence[Site]) -> bool:
     """Whether every cell of these sites could be called for within what is left of the budgets. Builds no prompt.
 
-    False where that is not known: an app that was never called is reckoned by its prompts.
+    False where that is not known: the estimate of an app that was seldom called depends on its prompts.
     """
     with reachable("reading what is left of the budgets"), engine.connect() as connection:
         budgets = usage.budgets(connection, [site.site_id for site in sites], limits.as_json())
         if all(budget.limit is None for budget in budgets):
             return True
         past = usage.past_calls(connection, FINANCE_APPS)
-    if not past.keys() >= set(FINANCE_APPS):
+    if any(app not in past or len(past[app].tokens) < RECENT for app in FINANCE_APPS):
         return False
     cells = [cell for site in sites for cell in cells_of_site(site.site_id)]
-    calls = _expect([(cell, PlannedCall(cell.site_id, cell.app.name, 0)) for cell in cells], past, terms)
+    calls = _expect(
+        [(cell, PlannedCall(cell.site_id, cell.app.name, MOST_PROMPT_CHARS)) for cell in cells], past, terms
+    )
     return all(budget_forecast(budget, calls, terms).fits for budget in budgets)
 
 

@@ -95,7 +95,7 @@ def migrate(context: Context) -> None:
     from ai_assets.store.databases import ensure_database
     from ai_assets.store.migrate import upgrade as upgrade_schema
 
-    before, after = upgrade_schema(context.database_url)
+    before, after = upgrade_schema(context.database_url, context.settings.timezone)
     if before == after:
         click.echo(f"the tables are at revision {after} already")
     else:

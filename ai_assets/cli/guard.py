@@ -1,4 +1,4 @@
-"""`ai-assets guard`: an operator's hand on the circuit breakers, and their history."""
+"""`ai-assets guard`: change circuit breakers, reset estimates, list the changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ by_option = click.option("--by", help="Who. Default: the user who runs this.")
 
 @click.group()
 def guard() -> None:
-    """Open, close or reset an app's circuit breaker, and see what changed it. Each change is recorded."""
+    """Change an app's circuit breaker, reset its token estimate, list the changes. Each change is recorded."""
 
 
 @guard.command("open")
@@ -72,6 +72,21 @@ def reset(context: Context, apps: tuple[str, ...], reason: str, by: str | None) 
     from ai_assets.guard.breakers import Action
 
     _set(context, apps, Action.RESET, by, reason, None)
+
+
+@guard.command("reset-estimate")
+@apps_argument
+@click.option("--reason", help="Why; shown in the history.")
+@by_option
+@click.pass_obj
+def reset_estimate(context: Context, apps: tuple[str, ...], reason: str | None, by: str | None) -> None:
+    """Forget what past calls of these apps used. The next ones are estimated by their prompts again."""
+    from ai_assets.guard.breakers import reset_estimates
+
+    names = app_names(apps)
+    reset_estimates(context.engine(1), names, by=_who(by), reason=_line(reason) or None)
+    for name in names:
+        click.echo(f"{name}: its next calls are estimated by their prompts")
 
 
 @guard.command()
@@ -126,15 +141,23 @@ def _set(
     context: Context, apps: Sequence[str], action: Action, by: str | None, reason: str, for_s: float | None
 ) -> None:
     from ai_assets.guard.breakers import set_breakers
-    from ai_assets.store.texts import storable
 
     names = app_names(apps)
-    why = (storable(reason) or "").strip()[:_REASON_LIMIT]
+    why = _line(reason)
     if not why:
         raise InputError("--reason is empty: say why, others will read it")
-    who = (storable(by) or "").strip()[:_REASON_LIMIT] or _user()
-    for breaker in set_breakers(context.engine(1), names, action, by=who, reason=why, seconds=for_s):
+    for breaker in set_breakers(context.engine(1), names, action, by=_who(by), reason=why, seconds=for_s):
         click.echo(_told(breaker))
+
+
+def _line(given: str | None) -> str:
+    from ai_assets.store.texts import storable
+
+    return (storable(given) or "").strip()[:_REASON_LIMIT]
+
+
+def _who(by: str | None) -> str:
+    return _line(by) or _user()
 
 
 def _user() -> str:

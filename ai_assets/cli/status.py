@@ -30,7 +30,7 @@ def status(context: Context, as_json: bool) -> None:
     from ai_assets.store.status import status as read_status
 
     with reachable("reading the status"), context.engine(1).connect() as connection:
-        parts = read_status(connection, context.settings.timezone)
+        parts = read_status(connection)
     if as_json:
         click.echo(json.dumps(parts, ensure_ascii=False, indent=2, default=str))
         return

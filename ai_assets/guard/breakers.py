@@ -1,7 +1,7 @@
-"""An operator's hand on the circuit breakers: open, close, reset, and what was recorded of every change.
+"""What operators do to the guard: open, close or reset breakers, reset estimates, read the history of changes.
 
-Here: the Python side of `biz.ai_set_breaker` and of `biz.ai_breaker_changes`. Not here: the state machine (SQL, see
-`docs/guard.md`), what calls do to it (`ai_assets.guard.admission`).
+Here: the Python side of `biz.ai_set_breaker`, `biz.ai_reset_estimate` and `biz.ai_breaker_changes`. Not here: the
+state machine (SQL, see `docs/guard.md`), what calls do to it (`ai_assets.guard.admission`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _SET = text(
     from biz.ai_set_breaker(:app, :action, :by, :reason, :seconds)
     """
 )
+_RESET_ESTIMATE = text("select biz.ai_reset_estimate(:app, :by, :reason)")
 _CHANGES = text(
     """
     select app_type as app, created_at as at, state_before, state_after, relapses, reason, changed_by,
@@ -73,6 +74,13 @@ def set_breakers(
             Breaker(**connection.execute(_SET, {"app": app, **asked}).mappings().one())
             for app in sorted(set(apps))
         ]
+
+
+def reset_estimates(engine: Engine, apps: Sequence[str], *, by: str, reason: str | None) -> None:
+    """Estimate the next calls of these apps as if they had never been called; recorded in the history."""
+    with reachable("resetting an estimate"), engine.begin() as connection:
+        for app in sorted(set(apps)):
+            connection.execute(_RESET_ESTIMATE, {"app": app, "by": by, "reason": reason})
 
 
 def changes(connection: Connection, apps: Sequence[str], limit: int) -> list[dict[str, Any]]:

@@ -15,11 +15,15 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ai_assets.dashscope.usage import ModelUsage
+from ai_assets.guard.limits import MODEL_MAX_TOKENS
 
 if TYPE_CHECKING:
     from ai_assets.dashscope.prices import Prices
     from ai_assets.guard.limits import GuardLimits
     from ai_assets.store.usage import Budget, PastCalls
+
+RECENT = 20
+"""How many of an app's newest successes its estimate looks at."""
 
 FIRST_TOKENS = 1500
 """What the first call of an app is reckoned at beside its prompt's characters (design.md, The guard)."""
@@ -35,6 +39,8 @@ class Terms:
     """Calls side by side in one run."""
     cost_per_token: Decimal
     """CNY, of an app that was never called: the dearest."""
+    model_max_tokens: int = MODEL_MAX_TOKENS
+    """What a call can use beside its prompt's characters."""
 
     @classmethod
     def of(cls, limits: GuardLimits, prices: Prices, concurrency: int) -> Terms:
@@ -45,6 +51,7 @@ class Terms:
             calls_per_minute=max(1, math.floor(share)),
             concurrency=concurrency,
             cost_per_token=prices.cost_cny((ModelUsage("", 1, 0),)),
+            model_max_tokens=limits.model_max_tokens,
         )
 
 
@@ -96,12 +103,17 @@ class BudgetForecast:
         return self.fitting == self.calls
 
 
+def estimate(recent: Sequence[int], prompt_chars: int, model_max_tokens: int) -> int:
+    """The tokens that `biz.ai_estimate` reserves: see there. `recent`: of the newest successes, RECENT at most."""
+    filled = [*recent, *[prompt_chars + FIRST_TOKENS] * (RECENT - len(recent))]
+    return min(max(1, sorted(filled)[-3]), prompt_chars + model_max_tokens)
+
+
 def expected(call: PlannedCall, past: PastCalls | None, terms: Terms) -> Expected:
-    """The median of the app's newest calls, and the most of them reserved; before the first, by its prompt."""
-    if past is None:
-        tokens = reserved = call.prompt_chars + FIRST_TOKENS
-    else:
-        tokens, reserved = math.ceil(median(past.tokens)), max(past.tokens)
+    """The median of the app's newest calls, and what the guard would reserve; before the first, by its prompt."""
+    known = past.tokens if past is not None else ()
+    tokens = math.ceil(median(known)) if known else call.prompt_chars + FIRST_TOKENS
+    reserved = max(tokens, estimate(known, call.prompt_chars, terms.model_max_tokens))
     per_token = past.cost_per_token if past is not None else None
     return Expected(
         tokens=tokens,
@@ -152,15 +164,16 @@ def budget_forecast(
     """
     mine = [each for call, each in calls if budget.site_id in (None, call.site_id)]
     left = budget.left
-    fitting = len(mine) if left is None else _fitting(mine, left, terms.concurrency)
+    fitting = len(mine) if left is None else _fitting(mine, left, terms.concurrency, empty=budget.empty)
     return BudgetForecast(budget, calls=len(mine), tokens=sum(each.tokens for each in mine), fitting=fitting)
 
 
-def _fitting(calls: Sequence[Expected], left: int, concurrency: int) -> int:
+def _fitting(calls: Sequence[Expected], left: int, concurrency: int, *, empty: bool) -> int:
     used = surplus = 0
     in_flight: list[int] = []
     for count, call in enumerate(calls):
-        if used + surplus + call.reserved_tokens > left:
+        # an empty budget admits one call whatever its estimate
+        if used + surplus + call.reserved_tokens > left and not (empty and count == 0):
             return count
         used += call.tokens
         # beside the next call, so many others may be in flight

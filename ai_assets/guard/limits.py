@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from ai_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ai_assets.settings import Settings
 
+MODEL_MAX_TOKENS = 131_072
+"""The default of AI_MODEL_MAX_TOKENS."""
+
 _DAY_S = 86_400.0
 _TOKENS = (1, 10**15)
+_MODEL_TOKENS = (1000, 10_000_000)
 _BOUNDS: dict[str, tuple[float, float]] = {
     "rate_per_minute": (1, 1_000_000),
     "batch_rate_share": (1e-6, 1),
@@ -26,6 +29,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "monthly_tokens": _TOKENS,
     "site_daily_tokens": _TOKENS,
     "site_monthly_tokens": _TOKENS,
+    "model_max_tokens": _MODEL_TOKENS,
     "breaker_window_s": (1, _DAY_S),
     "breaker_min_calls": (1, 10_000),
     "breaker_failure_share": (1e-6, 1),
@@ -41,7 +45,6 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 class GuardLimits:
     """What the guard holds calls to; each field is the setting of the same name (see Settings for units)."""
 
-    timezone: str
     rate_per_minute: int
     batch_rate_share: float
     admission_wait_s: float
@@ -57,6 +60,7 @@ class GuardLimits:
     breaker_open_max_s: float
     breaker_probes: int
     alert_window_s: float
+    model_max_tokens: int = MODEL_MAX_TOKENS
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError for what no rule could be held with, wherever the limits come from."""
@@ -65,10 +69,6 @@ class GuardLimits:
             for name, (least, most) in _BOUNDS.items()
             if (value := getattr(self, name)) is not None and not least <= value <= most
         ]
-        try:
-            ZoneInfo(self.timezone)
-        except (ValueError, KeyError, OSError):
-            wrong.append(f"timezone {self.timezone!r} is not an IANA name, such as Asia/Shanghai")
         if self.breaker_open_max_s < self.breaker_open_s:
             wrong.append("breaker_open_max_s is below breaker_open_s")
         if wrong:

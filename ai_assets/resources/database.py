@@ -35,8 +35,10 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
 
         Raises DatabaseUnavailableError, SchemaVersionError, ConfigurationError: each says what to do.
         """
+        from ai_assets.settings import load_settings
         from ai_assets.store.engine import make_engine, reachable
         from ai_assets.store.migrate import require_current
+        from ai_assets.store.shared_settings import timezone_differs
 
         url = load_settings().database_url.get_secret_value()
         if not url:
@@ -53,6 +55,7 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         try:
             with reachable("connecting"), engine.connect() as connection:
                 require_current(connection)
+                timezone_differs(connection, load_settings().timezone)
         except BaseException:
             engine.dispose()
             raise

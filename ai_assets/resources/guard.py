@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 class GuardResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own generic is for IO managers
     """Circuit breaker → rate limit → token budget. State is in Postgres; these are the limits."""
 
-    timezone: Text = Field("Asia/Shanghai", description="IANA zone in which budget days turn")
     rate_per_minute: Whole = Field(60, ge=1, le=1_000_000, description="Calls per minute and site")
     batch_rate_share: float = Field(0.7, gt=0, le=1, description="Share of the rate that batches may use")
     admission_wait_s: float = Field(30.0, ge=0, le=3600, description="Seconds a live call waits for its turn")
@@ -39,6 +38,12 @@ class GuardResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster'
     )
     site_monthly_tokens: Whole | None = Field(
         None, ge=1, le=10**15, description="Tokens a month for each site; none: no limit"
+    )
+    model_max_tokens: Whole = Field(
+        131_072,
+        ge=1000,
+        le=10_000_000,
+        description="Tokens that one call can use beside its prompt's characters",
     )
     breaker_window_s: float = Field(
         300.0, ge=1, le=86_400, description="Seconds the failure share is counted over"

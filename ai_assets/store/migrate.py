@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from ai_assets.errors import ConfigurationError, SchemaVersionError
 from ai_assets.store.engine import first_line, make_engine, reachable
+from ai_assets.store.shared_settings import store_timezone
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -26,8 +27,10 @@ _MIGRATION_LOCK = text("select pg_advisory_lock(hashtext('ai_assets.migrate'))")
 _MIGRATION_UNLOCK = text("select pg_advisory_unlock(hashtext('ai_assets.migrate'))")
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
+def upgrade(url: str, timezone: str | None = None) -> tuple[str | None, str]:
     """Migrate to HEAD; returns the revision before (None: empty) and after. Twice changes nothing.
+
+    `timezone`: the IANA zone of budget days to store (AI_TIMEZONE); None leaves the stored one.
 
     Two at once wait for each other. Raises SchemaVersionError where the database is newer than this code,
     DatabaseUnavailableError where it cannot be reached, ConfigurationError where Postgres refuses a table
@@ -53,6 +56,9 @@ def upgrade(url: str) -> tuple[str | None, str]:
                             f"the tables cannot be made in this database: {first_line(error)}; give another "
                             "database, or a user who may make schemas and tables in this one"
                         ) from error
+                    connection.commit()
+                if timezone is not None:
+                    store_timezone(connection, timezone)
                     connection.commit()
             finally:
                 connection.rollback()

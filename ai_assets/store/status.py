@@ -23,8 +23,8 @@ _PARTS = {
     """,
     "budgets": """
         select scope, period, used, reserved from biz.ai_budgets
-        where period in ('day:' || to_char(clock_timestamp() at time zone :zone, 'YYYY-MM-DD'),
-                         'month:' || to_char(clock_timestamp() at time zone :zone, 'YYYY-MM'))
+        where period in ('day:' || to_char(clock_timestamp() at time zone biz.ai_timezone(), 'YYYY-MM-DD'),
+                         'month:' || to_char(clock_timestamp() at time zone biz.ai_timezone(), 'YYYY-MM'))
         order by period, scope
     """,
     "leases": """
@@ -36,7 +36,8 @@ _PARTS = {
             count(*) filter (where status = 'refused') as refusals,
             coalesce(sum(tokens_used), 0)::bigint as tokens, coalesce(sum(cost_cny), 0) as cost_cny
         from biz.ai_run_logs
-        where created_at >= date_trunc('day', clock_timestamp() at time zone :zone) at time zone :zone
+        where created_at >= date_trunc('day', clock_timestamp() at time zone biz.ai_timezone())
+            at time zone biz.ai_timezone()
         group by app_type order by app_type
     """,
     "workers": """
@@ -47,12 +48,8 @@ _PARTS = {
 }
 
 
-def status(connection: Connection, zone: str) -> dict[str, list[dict[str, Any]]]:
-    """Each part as its rows. `zone` is AI_TIMEZONE: budget days turn there."""
+def status(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Each part as its rows. Days and months are those of the time zone that is stored in the database."""
     return {
-        part: [
-            dict(row)
-            for row in connection.execute(text(sql), {"zone": zone} if ":zone" in sql else {}).mappings()
-        ]
-        for part, sql in _PARTS.items()
+        part: [dict(row) for row in connection.execute(text(sql)).mappings()] for part, sql in _PARTS.items()
     }

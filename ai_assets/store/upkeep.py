@@ -23,6 +23,9 @@ _SWEEPS = {
         where p.site_id = old.site_id and p.place = old.place
         """
     ),
+    "old breaker changes": text(
+        "delete from biz.ai_breaker_changes where created_at < clock_timestamp() - interval '400 days'"
+    ),
     "old budget rows": text(
         "delete from biz.ai_budgets where updated_at < clock_timestamp() - interval '400 days'"
     ),

@@ -30,7 +30,7 @@ _BUDGETS = text(
     """
     select distinct k.turn, k.name, k.scope, split_part(k.period, ':', 2) as period, k.tokens as token_limit,
         k.setting, coalesce(b.used, 0) as used, coalesce(b.reserved, 0) as reserved
-    from (select clock_timestamp() at time zone :zone as now) clock
+    from (select clock_timestamp() at time zone biz.ai_timezone() as now) clock
     cross join unnest(cast(:sites as bigint[])) s (site_id)
     cross join lateral biz.ai_budgets_of(s.site_id, 'day:' || to_char(clock.now, 'YYYY-MM-DD'),
         'month:' || to_char(clock.now, 'YYYY-MM'), cast(:limits as jsonb)) k
@@ -96,6 +96,11 @@ class Budget:
         """What calls may still reserve, never below 0; None: no limit."""
         return None if self.limit is None else max(0, self.limit - self.used - self.reserved)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is used and nothing reserved: then it admits one call whatever its estimate."""
+        return self.used + self.reserved == 0
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -143,7 +148,7 @@ def budgets(connection: Connection, site_ids: Iterable[int], limits: Mapping[str
 
     `limits` as the guard's functions take them (`GuardLimits.as_json`); the day and month are the database clock's.
     """
-    parameters = {"sites": list(site_ids), "zone": limits["timezone"], "limits": json.dumps(limits)}
+    parameters = {"sites": list(site_ids), "limits": json.dumps(limits)}
     return [
         Budget(
             name=row["name"],

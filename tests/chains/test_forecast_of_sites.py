@@ -176,8 +176,7 @@ def test_all_four_budgets_are_told_with_what_is_left_of_them(make_runtime, simul
     runtime = make_runtime(
         daily_tokens=10**6, monthly_tokens=10**7, site_daily_tokens=5000, site_monthly_tokens=None
     )
-    zone = runtime.guard.limits.timezone
-    day = value(runtime, "select to_char(clock_timestamp() at time zone :zone, 'YYYY-MM-DD')", zone=zone)
+    day = value(runtime, "select to_char(clock_timestamp() at time zone biz.ai_timezone(), 'YYYY-MM-DD')")
     for scope, period, used, reserved in (
         ("all", f"day:{day}", 100, 20),
         ("all", f"month:{day[:7]}", 300, 40),

@@ -57,8 +57,8 @@ WRONG = [
     {"breaker_probes": 0},
     {"alert_window_s": -1.0},
     {"breaker_open_s": 100.0, "breaker_open_max_s": 99.0},
-    {"timezone": "Asia/Nowhere"},
-    {"timezone": "../../etc/passwd"},
+    {"model_max_tokens": 999},
+    {"model_max_tokens": 10**8},
 ]
 
 

@@ -22,7 +22,6 @@ from ai_assets.store.texts import storable_json
 from ai_assets.store.trigger_jobs import TriggerJob
 
 OPEN_LIMITS = GuardLimits(
-    timezone="Asia/Shanghai",
     rate_per_minute=1_000_000,
     batch_rate_share=1.0,
     admission_wait_s=30.0,
@@ -266,6 +265,10 @@ class Bench(Database):
         assert settled.settled
         return settled
 
+    def use_a_token(self, site: int = 1) -> None:
+        """Charge one token, so that the budgets of the site and of all sites are not empty."""
+        self.settle(self.admit("used", site_id=site, app="app_c"), "neutral", tokens=1)
+
     def failed(self, target: str = "t", effect: str = "counts", **call: Any) -> Settlement:
         """A whole call that the app failed."""
         return self.settle(self.admit(target, **call), effect, tokens=0, reason="test")
@@ -301,7 +304,8 @@ EMPTY = text(
     """
     delete from biz.ai_leases; delete from biz.ai_breakers; delete from biz.ai_breaker_outcomes;
     delete from biz.ai_rate_places; delete from biz.ai_rate_limits; delete from biz.ai_rate_queue;
-    delete from biz.ai_breaker_changes; delete from biz.ai_budgets; delete from biz.ai_clock;
+    delete from biz.ai_breaker_changes; delete from biz.ai_budgets;
+    delete from biz.ai_clock; delete from biz.ai_estimates;
     delete from biz.ai_tokens; delete from biz.ai_idempotency_keys; delete from biz.ai_app_runs;
     delete from biz.ai_workers; delete from biz.ai_cache; delete from biz.ai_alerts; delete from biz.ai_run_logs;
     delete from biz.ai_trigger_jobs; delete from biz.ai_news; delete from biz.sites; delete from dws.etl_batch
@@ -310,27 +314,20 @@ EMPTY = text(
 
 
 class Clock:
-    """The database's clock, which a test can set. It stands still once it was set."""
+    """The database's clock, stopped: it shows what a test sets, until it is restored."""
 
     def __init__(self, engine: Engine) -> None:
         self._database = Database(engine)
+        self._database.run("create table biz.test_clock as select biz.ai_now() as at")
+        self._show("select at from biz.test_clock")
 
     def now(self) -> datetime:
         """What the clock shows."""
         return self._database.value("select biz.ai_now()")
 
-    def stop(self) -> datetime:
-        """Stop the clock; returns the time that it shows from now on."""
-        now = self.now()
-        self.set(now)
-        return now
-
     def set(self, moment: datetime) -> None:
-        """Set the clock, which then stands still."""
-        self._database.run(
-            f"create or replace function biz.ai_now() returns timestamptz language sql volatile as "
-            f"$$ select '{moment.isoformat()}'::timestamptz $$"
-        )
+        """Set the clock."""
+        self._database.run("update biz.test_clock set at = :at", at=moment)
 
     def step(self, seconds: float) -> None:
         """Set the clock forward, or back by a negative number of seconds."""
@@ -338,9 +335,12 @@ class Clock:
 
     def restore(self) -> None:
         """Make it the real clock again."""
+        self._show("select clock_timestamp()")
+        self._database.run("drop table biz.test_clock")
+
+    def _show(self, sql: str) -> None:
         self._database.run(
-            "create or replace function biz.ai_now() returns timestamptz language sql volatile as "
-            "$$ select clock_timestamp() $$"
+            f"create or replace function biz.ai_now() returns timestamptz language sql volatile as $$ {sql} $$"
         )
 
 
@@ -390,6 +390,5 @@ def bench(empty_engine: Engine) -> Bench:
 def clock(empty_engine: Engine) -> Iterator[Clock]:
     """The clock of the test's database, stopped."""
     made = Clock(empty_engine)
-    made.stop()
     yield made
     made.restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -144,3 +145,63 @@ def test_the_row_of_the_clock_may_be_emptied(running, clock, look):
     clock.step(3600)
     assert look() is None
     assert running.count("biz.ai_clock") == 1
+
+
+# the guard
+
+
+@pytest.mark.parametrize("step_s", [16, 3600])
+def test_a_step_forward_ends_no_call_in_flight(bench, clock, step_s):
+    in_flight = bench.admit("t")
+    clock.step(step_s)
+    bench.admit("other")
+    assert bench.settle(in_flight).settled
+
+
+def test_a_lease_whose_holder_died_is_settled_as_time_passes(bench, clock):
+    bench.admit("dead")
+    for number in range(19):
+        clock.step(10)
+        bench.made(f"other {number}")
+    assert bench.count("biz.ai_run_logs", "reason = 'outcome_unknown'") == 1
+
+
+@pytest.mark.parametrize("step_s", [20, 3600, 86_400])
+def test_a_step_back_makes_the_rate_refuse_no_longer_than_a_minute(bench, clock, step_s):
+    bench.limit(rate_per_minute=3, admission_wait_s=600.0)
+    for number in range(3):
+        bench.made(f"{number}")
+        clock.step(2)
+    clock.step(-step_s)
+    wait = bench.wait("t")
+    assert 50 < wait <= 60
+    clock.step(wait)
+    bench.admit("t")
+
+
+def test_who_waits_while_the_clock_is_set_back_is_served_within_the_minute(bench, clock):
+    bench.limit(rate_per_minute=1, admission_wait_s=600.0)
+    bench.made("first")
+    waits = []
+
+    def pause(seconds, _cancelled):
+        waits.append(seconds)
+        clock.step(-3600 if len(waits) == 1 else seconds)
+        return False
+
+    bench.guard(pause).admit(bench.call("waits"), threading.Event())
+    assert len(waits) == 2
+    assert waits[1] < 61
+    assert bench.count("biz.ai_rate_queue") == 0
+
+
+@pytest.mark.parametrize(("effect", "most_s"), [("opens", 60), ("cooldown", 100)])
+def test_a_step_back_keeps_no_breaker_open_and_no_cooldown_on_for_longer(bench, clock, effect, most_s):
+    bench.settle(bench.admit("t"), effect, cooldown_s=100.0)
+    clock.step(-3600)
+    bench.limit(admission_wait_s=0.0)
+    assert bench.refusal("u") in {"circuit_open", "rate_limited"}
+    until = bench.value(
+        "select extract(epoch from coalesce(cooldown_until, open_until) - biz.ai_now()) from biz.ai_breakers"
+    )
+    assert until == most_s

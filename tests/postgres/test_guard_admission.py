@@ -155,9 +155,10 @@ def test_a_refusal_takes_no_place_no_tokens_and_leaves_no_lease_but_a_row_with_r
 
 
 def test_the_breaker_refuses_before_the_rate_and_the_rate_before_the_budget(bench):
+    bench.use_a_token()
+    bench.pass_time(61)
     bench.limit(rate_per_minute=1, admission_wait_s=0.0, daily_tokens=100)
-    bench.run("insert into biz.ai_rate_limits (site_id, last_place) values (1, 1)")
-    bench.run("insert into biz.ai_rate_places (site_id, place, taken_at) values (1, 1, clock_timestamp())")
+    bench.run("update biz.ai_rate_places set taken_at = clock_timestamp()")
     bench.run(
         "insert into biz.ai_breakers (app_type, state, open_until) "
         "values ('app_a', 'open', clock_timestamp() + interval '1 h')"
@@ -172,6 +173,7 @@ def test_the_breaker_refuses_before_the_rate_and_the_rate_before_the_budget(benc
 
 
 def test_where_several_budgets_would_refuse_the_day_is_named_before_the_month_and_the_site(bench):
+    bench.use_a_token()
     bench.limit(daily_tokens=1, monthly_tokens=1, site_daily_tokens=1)
     assert bench.refusal() == "budget_exceeded:day"
     bench.limit(daily_tokens=None)

@@ -103,20 +103,26 @@ def test_a_budget_that_refuses_says_so_once_in_its_period_and_not_once_a_call(be
 
 
 def test_each_scope_and_period_has_its_own_refusal_alert(bench):
+    for site in (1, 2):
+        bench.use_a_token(site)
     bench.limit(site_daily_tokens=1000)
     for site in (1, 2, 1, 2):
         bench.refusal("t", site_id=site)
     bench.limit(daily_tokens=1000)
     bench.refusal("t", site_id=1)
-    # tomorrow
+    # tomorrow, when a token was used again
     bench.run(
         "update biz.ai_budgets set period = 'day:2020-01-01' where period like 'day:%' and scope = 'all'"
     )
+    bench.limit(daily_tokens=None, site_daily_tokens=None)
+    bench.use_a_token()
+    bench.limit(daily_tokens=1000)
     bench.refusal("t", site_id=1)
     assert [row["site_id"] for row in alerts(bench, "budget_exceeded")] == [1, 2, None, None]
 
 
 def test_fifty_callers_that_are_refused_at_once_raise_one_alert(bench):
+    bench.use_a_token()
     bench.limit(daily_tokens=1)
     start = threading.Barrier(25)
 

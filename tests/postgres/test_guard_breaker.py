@@ -232,6 +232,7 @@ def test_a_dead_probe_frees_its_place_when_its_lease_ends(bench):
 
 
 def test_a_probe_that_the_rate_or_the_budget_refuses_takes_no_probe_place(bench):
+    bench.use_a_token()
     half_open(bench)
     bench.limit(daily_tokens=1)
     for number in range(4):
@@ -260,6 +261,15 @@ def test_a_cooldown_stops_its_app_at_every_site_until_it_ends_and_is_no_failure(
     bench.admit("t2", app="app_b")
     bench.pass_time(26)
     bench.admit("t2")
+
+
+def test_a_cooldown_lasts_no_longer_than_a_breaker_may_stay_open(bench):
+    bench.limit(admission_wait_s=3600.0)
+    bench.settle(bench.admit("t"), "cooldown", cooldown_s=86_400.0)
+    assert 890 < bench.wait("u") <= 900
+    bench.limit(breaker_open_max_s=120.0)
+    bench.settle(bench.admit("v", app="app_b"), "cooldown", cooldown_s=86_400.0)
+    assert 110 < bench.wait("w", app="app_b") <= 120
 
 
 def test_a_shorter_cooldown_does_not_end_a_longer_one_and_one_without_a_time_lasts_a_moment(bench):

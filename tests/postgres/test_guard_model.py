@@ -69,14 +69,21 @@ class GuardModel(RuleBasedStateMachine):
         )
 
     def estimate(self) -> int:
-        return max(self.successes[-20:], default=PROMPT + 1500)
+        recent = self.successes[-20:]
+        return sorted([*recent, *[PROMPT + 1500] * (20 - len(recent))])[-3]
 
     def broken(self, site: int) -> str | None:
         limits, more = self.bench.limits, self.estimate()
         booked = {s: self.used[s] + sum(t for of, t in self.reserved.values() if of == s) for s in SITES}
-        if limits.daily_tokens is not None and sum(booked.values()) + more > limits.daily_tokens:
+        in_all = sum(booked.values())
+        # an empty budget admits one call whatever its estimate
+        if limits.daily_tokens is not None and in_all and in_all + more > limits.daily_tokens:
             return "budget_exceeded:day"
-        if limits.site_daily_tokens is not None and booked[site] + more > limits.site_daily_tokens:
+        if (
+            limits.site_daily_tokens is not None
+            and booked[site]
+            and booked[site] + more > limits.site_daily_tokens
+        ):
             return "budget_exceeded:site_day"
         return None
 

@@ -13,6 +13,7 @@ from ai_assets.errors import ConfigurationError, DatabaseUnavailableError, Schem
 from ai_assets.store import claims, migrate, workers
 from ai_assets.store.embedded import with_database
 from ai_assets.store.engine import make_engine
+from ai_assets.store.shared_settings import timezone_differs
 
 CONTRACT = {
     "ai_trigger_jobs": "id event_type site_id member_id connector_type payload is_forced app_chain status duplicate_of "
@@ -98,6 +99,27 @@ def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
     assert migrate.upgrade(empty_database_url) == (migrate.HEAD, migrate.HEAD)
     assert catalog(empty_database_url) == before
     assert len(before) > 100
+
+
+def test_migrating_stores_the_time_zone_of_budget_days_and_a_later_one_takes_its_place(
+    empty_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_engine(empty_database_url)
+    for given, stored in (
+        (None, "Asia/Shanghai"),
+        ("America/New_York", "America/New_York"),
+        (None, "America/New_York"),
+        ("Europe/Berlin", "Europe/Berlin"),
+    ):
+        migrate.upgrade(empty_database_url, given)
+        with engine.connect() as connection:
+            assert connection.execute(text("select biz.ai_timezone()")).scalar_one() == stored
+            assert not timezone_differs(connection, stored)
+            assert caplog.records == []
+            assert timezone_differs(connection, "Asia/Tokyo")
+        assert caplog.records[-1].args == ("Asia/Tokyo", stored)
+        caplog.clear()
+    engine.dispose()
 
 
 def test_migrating_again_keeps_what_is_in_the_tables(empty_database_url: str) -> None:

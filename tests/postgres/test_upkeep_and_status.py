@@ -9,12 +9,10 @@ from ai_assets.store import upkeep
 from ai_assets.store.run_log import CallRecord
 from ai_assets.store.status import status
 
-ZONE = "Asia/Shanghai"
-
 
 def stands(db):
     with db.engine.connect() as connection:
-        return status(connection, ZONE)
+        return status(connection)
 
 
 def test_a_sweep_of_nothing_says_so(db):
@@ -23,6 +21,7 @@ def test_a_sweep_of_nothing_says_so(db):
         "abandoned waits": 0,
         "old breaker outcomes": 0,
         "old rate places": 0,
+        "old breaker changes": 0,
         "old budget rows": 0,
         "abandoned turns": 0,
         "old news": 0,
@@ -43,6 +42,11 @@ def test_a_sweep_settles_the_dead_and_removes_the_old_and_leaves_the_rest(bench)
     )
     bench.run(
         "insert into biz.ai_budgets (scope, period, updated_at) values ('all', 'day:2020-01-01', '2020-01-01')"
+    )
+    bench.run(
+        "insert into biz.ai_breaker_changes (app_type, state_before, state_after, epoch, relapses, changed_by, "
+        "created_at) values ('a', 'open', 'closed', 2, 0, 'guard', now() - interval '401 d'), "
+        "('a', 'closed', 'open', 3, 0, 'guard', now() - interval '399 d')"
     )
     bench.run(
         "insert into biz.ai_workers (id, kind, host, pid, heartbeat_at) values "
@@ -67,6 +71,7 @@ def test_a_sweep_settles_the_dead_and_removes_the_old_and_leaves_the_rest(bench)
         "abandoned waits": 1,
         "old breaker outcomes": 1,
         "old rate places": 4,
+        "old breaker changes": 1,
         "old budget rows": 1,
         "abandoned turns": 0,
         "old news": 2,
@@ -82,6 +87,7 @@ def test_a_sweep_settles_the_dead_and_removes_the_old_and_leaves_the_rest(bench)
     assert bench.all("select id from biz.ai_news") == [{"id": 3}]
     assert bench.all("select key from biz.ai_idempotency_keys") == [{"key": "kept"}]
     assert bench.count("biz.ai_app_runs") == 1
+    assert bench.value("select epoch from biz.ai_breaker_changes") == 3
 
 
 def test_a_sweep_settles_every_dead_lease_at_its_estimate(bench):
@@ -127,12 +133,12 @@ def test_the_status_of_a_busy_one_tells_every_part(bench, inbox_of):
     assert breakers["app_c"]["cooldown_until"] is not None
     assert now["rates"] == [{"site_id": 1, "calls_last_60_s": 4, "of_them_batch": 1}]
     assert {row["scope"]: (row["used"], row["reserved"]) for row in now["budgets"]} == {
-        "all": (170, 70),
-        "site:1": (170, 70),
+        "all": (170, 1600),
+        "site:1": (170, 1600),
     }
     assert len(now["budgets"]) == 4
     assert [(row["app_type"], row["target_id"], row["reserved_tokens"]) for row in now["leases"]] == [
-        ("app_a", "x", 70)
+        ("app_a", "x", 1600)
     ]
     today = {row["app_type"]: row for row in now["today"]}
     assert (today["app_a"]["successes"], today["app_a"]["tokens"], today["app_a"]["cost_cny"]) == (

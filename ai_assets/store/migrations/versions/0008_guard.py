@@ -1,4 +1,4 @@
-"""The guard: steps of the clock, cached tokens."""
+"""The guard: steps of the clock, one time zone, robust estimates, bounded cooldowns, cached tokens."""
 
 from importlib.resources import files
 
@@ -7,7 +7,16 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-SCRIPTS = ("0008_clock.sql", "0008_end_call.sql")
+SCRIPTS = (
+    "0008_clock.sql",
+    "0008_settings.sql",
+    "0008_budgets.sql",
+    "0008_rate.sql",
+    "0008_reap.sql",
+    "0008_admit.sql",
+    "0008_settle.sql",
+    "0008_end_call.sql",
+)
 
 
 def upgrade() -> None:
