@@ -17,7 +17,6 @@ from ai_assets.apps.registry import FINANCE_APPS
 from ai_assets.chains.cells import Cell, cells_of_site, priority
 from ai_assets.errors import AiAssetsError, WarehouseError
 from ai_assets.guard.forecast import (
-    RECENT,
     BudgetForecast,
     CallsForecast,
     Expected,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_PROMPT_CHARS = 10**9
-"""Of a prompt that is not built: it bounds no estimate."""
+"""Of a prompt that is not built: no real one has a larger estimate."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +123,14 @@ def forecast_sites(
 def surely_fits(engine: Engine, limits: GuardLimits, terms: Terms, sites: Sequence[Site]) -> bool:
     """Whether every cell of these sites could be called for within what is left of the budgets. Builds no prompt.
 
-    False where that is not known: the estimate of an app that was seldom called depends on its prompts.
+    False where that is not known: an app that was never called is estimated by its prompts.
     """
     with reachable("reading what is left of the budgets"), engine.connect() as connection:
         budgets = usage.budgets(connection, [site.site_id for site in sites], limits.as_json())
         if all(budget.limit is None for budget in budgets):
             return True
         past = usage.past_calls(connection, FINANCE_APPS)
-    if any(app not in past or len(past[app].tokens) < RECENT for app in FINANCE_APPS):
+    if not past.keys() >= set(FINANCE_APPS):
         return False
     cells = [cell for site in sites for cell in cells_of_site(site.site_id)]
     calls = _expect(

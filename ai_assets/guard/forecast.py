@@ -105,7 +105,8 @@ class BudgetForecast:
 
 def estimate(recent: Sequence[int], prompt_chars: int, model_max_tokens: int) -> int:
     """The tokens that `biz.ai_estimate` reserves: see there. `recent`: of the newest successes, RECENT at most."""
-    filled = [*recent, *[prompt_chars + FIRST_TOKENS] * (RECENT - len(recent))]
+    first = prompt_chars + FIRST_TOKENS
+    filled = [*recent, *[min(first, max(recent, default=first))] * (RECENT - len(recent))]
     return min(max(1, sorted(filled)[-3]), prompt_chars + model_max_tokens)
 
 

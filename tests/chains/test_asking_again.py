@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ai_assets.chains.outcome import Outcome
+from tests.used_budget import use_a_token
 
 GOOD = json.dumps({"clues": [{"summary": "每周五到店"}]}, ensure_ascii=False)
 BAD = json.dumps({"clues": [{"summary": ""}]})
@@ -137,10 +138,11 @@ def test_a_setting_says_never(bench, answers):
 
 def test_a_budget_that_has_no_room_for_a_second_call_leaves_the_first_failure(bench, answers):
     server, prompts = answers(BAD, GOOD)
+    use_a_token(bench.look)
     refused = bench.step(bench.runtime(base_url=server.base_url, daily_tokens=1))
     (needed,) = re.findall(r"may need ([\d,]+) tokens", refused.message or "")
     # room for one call of this size, and not for two
-    bench.run("truncate biz.ai_run_logs, biz.ai_alerts")
+    bench.run("truncate biz.ai_run_logs, biz.ai_alerts, biz.ai_budgets")
     tight = int(needed.replace(",", ""))
     result = bench.step(bench.runtime(base_url=server.base_url, ask_again=True, daily_tokens=tight))
     assert (result.outcome, result.reason, len(prompts)) == (Outcome.FAILED, "schema", 1)

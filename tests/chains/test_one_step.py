@@ -19,6 +19,7 @@ from ai_assets.errors import PromptError
 from ai_assets.simulator.server import Simulator
 from ai_assets.warehouse.finance import read_site_finance
 from ai_assets.warehouse.sites import as_of_date, find_site
+from tests.used_budget import use_a_token
 
 SITE = 1001
 
@@ -228,13 +229,18 @@ def test_missing_usage_is_charged_at_the_estimate_and_marked(make_runtime, simul
 
 def test_a_refusal_is_recorded_with_its_reason_and_raises_an_alert(make_runtime, simulator: Simulator):
     runtime = make_runtime(daily_tokens=10)
+    use_a_token(runtime.engine)
     result = step(runtime)
     (log,) = rows(runtime, "select * from biz.ai_run_logs")
     (alert,) = rows(runtime, "select * from biz.ai_alerts")
     assert (result.outcome, result.reason) == (Outcome.REFUSED, "budget_exceeded:day")
     assert (log["status"], log["reason"]) == ("refused", "budget_exceeded:day")
-    # the budget's own alert, of no single call
-    assert (alert["alert_type"], alert["app_type"], alert["log_id"]) == ("budget_exceeded", None, None)
+    # the budget's own alert: of no single call, but of the app whose one call is more than the budget
+    assert (alert["alert_type"], alert["app_type"], alert["log_id"]) == (
+        "budget_exceeded",
+        "app2_finance",
+        None,
+    )
     assert simulator.stats()["total"] == 0
 
 

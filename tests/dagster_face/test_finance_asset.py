@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from ai_assets.partitions import finance_partitions, range_tags
 from ai_assets.simulator.server import Simulator
+from tests.used_budget import use_a_token
 
 FINANCE = AssetKey("app2_finance")
 
@@ -110,8 +111,9 @@ def test_only_failed_cells_fail_and_the_next_run_calls_only_for_them(
 
 
 def test_a_refusal_of_the_guard_is_a_failed_cell_with_its_reason(
-    run_site, make_definitions, simulator: Simulator
+    run_site, make_definitions, simulator: Simulator, venue_engine
 ):
+    use_a_token(venue_engine)
     definitions = make_definitions(daily_tokens=10)
     result = run_site(definitions, partition_key="1001:all|this_week")
     assert not result.success

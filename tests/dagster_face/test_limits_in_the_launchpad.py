@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ai_assets.simulator.server import Simulator
+from tests.used_budget import use_a_token
 
 
 def run(make_definitions, instance, guard: dict[str, Any]):
@@ -75,8 +76,9 @@ def test_a_limit_of_zero_negative_or_absurd_is_a_clear_error_before_anything_is_
 
 
 def test_a_limit_that_is_changed_in_the_launchpad_holds_for_that_run_and_the_others_stay(
-    make_definitions, instance, simulator: Simulator
+    make_definitions, instance, simulator: Simulator, venue_engine
 ):
+    use_a_token(venue_engine)
     refused = run(make_definitions, instance, {"daily_tokens": 1})
     assert not refused.success
     assert simulator.stats()["total"] == 0

@@ -32,6 +32,7 @@ from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.definitions import build_definitions
 from ai_assets.member_partitions import assistant_members_def, members_def
 from ai_assets.simulator.server import Simulator
+from tests.used_budget import use_a_token
 
 MEMBER, PAIR = "1001:555", "1001:7_555"
 MEMBER_ASSETS = {*MEMBER_APPS, RETENTION_CLUE}
@@ -315,7 +316,10 @@ def test_a_pair_is_made_in_order_and_its_keys_are_checked(
     assert made(alone)["app5_tactics", PAIR].metadata["outcome"].value in {"success", "reused"}
 
 
-def test_a_guards_refusal_in_the_middle_stops_no_later_step(run: Run, simulator: Simulator):
+def test_a_guards_refusal_in_the_middle_stops_no_later_step(
+    run: Run, simulator: Simulator, venue_engine: Engine
+):
+    use_a_token(venue_engine)
     result = run(MEMBER, daily_tokens=10)
     assert not result.success
     assert "budget_exceeded:day x 4" in reason_of(result)

@@ -43,7 +43,9 @@ def test_the_estimate_is_the_third_most_that_the_app_used_in_its_last_20_success
     assert bench.admit("other app", app="app_b").reserved_tokens == 1600
 
 
-def test_what_is_missing_of_20_successes_counts_as_the_first_estimate(bench):
+def test_what_is_missing_of_20_successes_counts_as_the_first_estimate_or_the_most_used_if_that_is_less(bench):
+    bench.made("small", app="app_b", tokens=70)
+    assert bench.admit("next", app="app_b").reserved_tokens == 70
     reserved = []
     for number in range(4):
         reserved.append(bench.admit(f"before {number}").reserved_tokens)

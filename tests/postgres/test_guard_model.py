@@ -70,7 +70,8 @@ class GuardModel(RuleBasedStateMachine):
 
     def estimate(self) -> int:
         recent = self.successes[-20:]
-        return sorted([*recent, *[PROMPT + 1500] * (20 - len(recent))])[-3]
+        fill = min(PROMPT + 1500, max(recent, default=PROMPT + 1500))
+        return max(1, sorted([*recent, *[fill] * (20 - len(recent))])[-3])
 
     def broken(self, site: int) -> str | None:
         limits, more = self.bench.limits, self.estimate()

@@ -133,12 +133,12 @@ def test_the_status_of_a_busy_one_tells_every_part(bench, inbox_of):
     assert breakers["app_c"]["cooldown_until"] is not None
     assert now["rates"] == [{"site_id": 1, "calls_last_60_s": 4, "of_them_batch": 1}]
     assert {row["scope"]: (row["used"], row["reserved"]) for row in now["budgets"]} == {
-        "all": (170, 1600),
-        "site:1": (170, 1600),
+        "all": (170, 70),
+        "site:1": (170, 70),
     }
     assert len(now["budgets"]) == 4
     assert [(row["app_type"], row["target_id"], row["reserved_tokens"]) for row in now["leases"]] == [
-        ("app_a", "x", 1600)
+        ("app_a", "x", 70)
     ]
     today = {row["app_type"]: row for row in now["today"]}
     assert (today["app_a"]["successes"], today["app_a"]["tokens"], today["app_a"]["cost_cny"]) == (

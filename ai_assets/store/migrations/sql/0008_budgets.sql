@@ -7,8 +7,8 @@ create table biz.ai_estimates (
 );
 
 -- Tokens to reserve for a call of p_app: the 90th percentile of its 20 newest successes with known usage. What is
--- missing of the 20 counts as the first estimate, the prompt's characters + 1,500. So no one or two calls, however
--- large, decide an estimate. It is at most the prompt's characters + p_most, which is what a model can take in and give
+-- missing of the 20 counts as the first estimate, the prompt's characters + 1,500, or as the most that was used if that
+-- is less. So no one or two calls, however large, decide an estimate. It is at most the prompt's characters + p_most, which is what a model can take in and give
 -- out beside the prompt. It is at least 1: two calls must not both see an empty budget.
 -- PL/pgSQL, so that its plan is kept.
 create function biz.ai_estimate(p_app text, p_prompt_chars bigint, p_most bigint) returns bigint
@@ -25,7 +25,8 @@ begin
     select s.tokens into v_estimate from (
         select r.tokens from unnest(v_recent) r (tokens)
         union all
-        select p_prompt_chars + 1500 from generate_series(1, 20 - cardinality(v_recent))
+        select least(p_prompt_chars + 1500, (select max(r.tokens) from unnest(v_recent) r (tokens)))
+            from generate_series(1, 20 - cardinality(v_recent))
     ) s order by s.tokens desc nulls last offset 2 limit 1;
     return least(greatest(1, v_estimate), p_prompt_chars + p_most);
 end $$;
