@@ -11,7 +11,7 @@ from pydantic import Field
 from ai_assets.catalog import CATALOG
 from ai_assets.guard.limits import GuardLimits
 from ai_assets.resources.defaults import with_defaults
-from ai_assets.resources.run_config_types import Text, Whole
+from ai_assets.resources.run_config_types import Whole
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
