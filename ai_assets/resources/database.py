@@ -35,7 +35,6 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
 
         Raises DatabaseUnavailableError, SchemaVersionError, ConfigurationError: each says what to do.
         """
-        from ai_assets.settings import load_settings
         from ai_assets.store.engine import make_engine, reachable
         from ai_assets.store.migrate import require_current
         from ai_assets.store.shared_settings import timezone_differs
