@@ -8,6 +8,7 @@ Source of the names: the settings section of the design contract; docs/settings.
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -333,6 +334,12 @@ class Settings(AppIds):
         "model that it does not list is charged the dearest price",
     )
 
+    ui_hosts: str = Field(
+        "",
+        validation_alias="AI_UI_HOSTS",
+        description="Host names besides loopback by which people reach the Dagster UI, such as the proxy's, "
+        "separated by commas; a request for another is refused",
+    )
     gateway_body_bytes: int = Field(
         2_000_000,
         validation_alias="AI_GATEWAY_BODY_BYTES",
@@ -407,6 +414,16 @@ class Settings(AppIds):
             raise ValueError(f"all, none, or apps of {', '.join(sorted(ALIASES))}, separated by commas")
         return ",".join(sorted(named))
 
+    @field_validator("ui_hosts")
+    @classmethod
+    def _host_names(cls, value: str) -> str:
+        names = [name.strip().lower() for name in value.split(",") if name.strip()]
+        if not all(re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*", name) for name in names):
+            raise ValueError(
+                "host names without scheme and port, such as dagster.example.com, separated by commas"
+            )
+        return ",".join(names)
+
     @field_validator("dashscope_base_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
@@ -446,6 +463,11 @@ class Settings(AppIds):
     def repaired_accepted(self) -> frozenset[str]:
         """The short names of the apps whose mended answers are good enough."""
         return accepted_apps(self.repaired_answers)
+
+    @property
+    def ui_host_names(self) -> tuple[str, ...]:
+        """The names of `ui_hosts`."""
+        return tuple(filter(None, self.ui_hosts.split(",")))
 
     @property
     def dashscope_is_loopback(self) -> bool:

@@ -200,19 +200,13 @@ def _serve(children: Children, port: int, gateway_port: int, token: str | None =
 
     gateway = _start_gateway(children, gateway_port)
 
-    command = [
-        script("dagster"),
-        "dev",
-        "-w",
-        str(CHECKOUT / "workspace.yaml"),
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
-    child = children.start("dagster", command)
+    workspace = str(CHECKOUT / "workspace.yaml")
+    child = children.start(
+        "webserver", [script("ai-assets"), "ui", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+    )
+    daemon = children.start("daemon", [script("dagster-daemon"), "run", "-w", workspace])
     address = f"http://127.0.0.1:{port}"
-    click.echo(f"starting Dagster (log: {child.log}) …")
+    click.echo(f"starting Dagster (logs: {child.log}, {daemon.log}) …")
     _wait_until_ready(address, lambda: child.process.poll() is None)
     click.echo(
         f"\nDagster UI: {address}\n"

@@ -26,6 +26,7 @@ from ai_assets.cli.run_app import run_app
 from ai_assets.cli.stale import stale
 from ai_assets.cli.status import status
 from ai_assets.cli.token import token
+from ai_assets.cli.ui import ui
 from ai_assets.cli.watch import watch
 from ai_assets.cli.work import work
 from ai_assets.errors import AiAssetsError, ConfigurationError, InputError
@@ -61,6 +62,7 @@ for command in (
     gateway,
     token,
     simulate,
+    ui,
     up,
     demo,
 ):
