@@ -38,11 +38,15 @@ def next_launch(job: TriggerJob) -> int:
     return job.launches + 1
 
 
-def for_waiting(run: RunState) -> Act:
-    """What to do about a pending job whose time has come, by the state of its next run."""
+def for_waiting(run: RunState, *, site_is_busy: bool) -> Act:
+    """What to do about a pending job whose time has come, by the state of its next run.
+
+    `site_is_busy`: another job of its site has a run that waits or works. One at a time: two would make the same
+    cells.
+    """
     match run:
         case RunState.NONE:
-            return Act.LAUNCH
+            return Act.LEAVE if site_is_busy else Act.LAUNCH
         case RunState.ALIVE:
             return Act.LEAVE
         case RunState.CANCELLED:

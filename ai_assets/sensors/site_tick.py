@@ -25,11 +25,12 @@ from ai_assets.sensors.batch_cursor import read_cursor
 from ai_assets.sensors.site_runs import Act, for_waiting, next_launch, run_key
 from ai_assets.sensors.upkeep import (
     end_cancelled,
+    live_jobs_of_sites,
     lose_start,
     recover_site_jobs,
     recover_stalled_runs,
-    run_of_launch,
     run_state,
+    runs_of_launches,
 )
 from ai_assets.settings import load_settings
 from ai_assets.store import inbox, site_jobs
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 BATCHES_A_TICK = 200
 """Events sent and batches reported in one tick: an evaluation has 60 s."""
+JOBS_A_TICK = 200
+"""Site jobs considered in one tick, and so the most runs of theirs that wait in Dagster's queue."""
 
 
 def tick(context: SensorEvaluationContext, engine: Engine) -> SensorResult:
@@ -65,7 +68,7 @@ def tick(context: SensorEvaluationContext, engine: Engine) -> SensorResult:
 
     with engine.connect() as connection:
         active = [site.site_id for site in sites.active_sites(connection)]
-        due = site_jobs.due_site_jobs(connection)
+        due = site_jobs.due_site_jobs(connection, limit=JOBS_A_TICK)
     wanted = sorted({*active, *(job.site_id for job in due if job.site_id is not None)})
     existing = context.instance.get_dynamic_partitions(AREA_PARTITIONS)
     changes = plan_blocks(existing, wanted)
@@ -137,12 +140,14 @@ def alert_bad_batches(engine: Engine, recorded: list[RecordedBatch]) -> None:
 def _runs_of_waiting(
     engine: Engine, instance: DagsterInstance, due: list[TriggerJob], keys: list[str]
 ) -> list[RunRequest]:
+    runs = runs_of_launches(instance, {job.id: next_launch(job) for job in due})
+    live = live_jobs_of_sites(instance, [job.site_id for job in due if job.site_id is not None])
     requests = []
     for job in due:
-        launch = next_launch(job)
-        match for_waiting(run_state(run_of_launch(instance, job.id, launch))):
+        others = live.get(job.site_id or 0, set()) - {str(job.id)}
+        match for_waiting(run_state(runs.get(job.id)), site_is_busy=bool(others)):
             case Act.LAUNCH if job.site_id is not None and stands_alone(keys, job.site_id):
-                requests.append(_request(job, job.site_id, launch))
+                requests.append(_request(job, job.site_id, next_launch(job)))
             case Act.END_CANCELLED:
                 end_cancelled(engine, job)
             case Act.LOST_ATTEMPT:

@@ -6,11 +6,12 @@ Here: what both sensors do with runs, and the sites' jobs. The members' jobs are
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
-from ai_assets.assets.trigger_job import ATTEMPT_TAG, JOB_TAG
+from ai_assets.assets.trigger_job import ATTEMPT_TAG, JOB_TAG, SITE_TAG
 from ai_assets.sensors.site_runs import RunState
 from ai_assets.settings import load_settings
 from ai_assets.store import job_control, leases, workers
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ai_assets.store.trigger_jobs import TriggerJob
 
 CANCELLED = "the run was cancelled"
+
+_ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+_NOT_ENDED = [status for status in DagsterRunStatus if status not in _ENDED]
 
 
 def recover_stalled_runs(engine: Engine, instance: DagsterInstance) -> None:
@@ -70,11 +74,36 @@ def lose_start(engine: Engine, job: TriggerJob) -> None:
         alert_dead(engine, [lost], window_s=settings.alert_window_s)
 
 
-def run_of_launch(instance: DagsterInstance, job_id: int, launch: int) -> DagsterRun | None:
-    """The run that was requested for this launch of a job, or None."""
-    filters = RunsFilter(tags={JOB_TAG: str(job_id), ATTEMPT_TAG: str(launch)})
-    records = instance.get_run_records(filters, limit=1)
-    return records[0].dagster_run if records else None
+def runs_of_launches(instance: DagsterInstance, launches: Mapping[int, int]) -> dict[int, DagsterRun]:
+    """The newest run that was requested for each of these launches of a job (job → launch), with one query."""
+    if not launches:
+        return {}
+    filters = RunsFilter(
+        tags={
+            JOB_TAG: [str(job_id) for job_id in launches],
+            ATTEMPT_TAG: sorted({str(launch) for launch in launches.values()}),
+        }
+    )
+    found: dict[int, DagsterRun] = {}
+    for record in instance.get_run_records(filters, ascending=True):
+        tags = record.dagster_run.tags
+        job_id = int(tags[JOB_TAG])
+        if tags[ATTEMPT_TAG] == str(launches[job_id]):
+            found[job_id] = record.dagster_run
+    return found
+
+
+def live_jobs_of_sites(instance: DagsterInstance, sites: Sequence[int]) -> dict[int, set[str]]:
+    """The jobs of these sites, as their tags name them, whose run waits or works (site → jobs), with one query."""
+    if not sites:
+        return {}
+    filters = RunsFilter(tags={SITE_TAG: [str(site) for site in sites]}, statuses=_NOT_ENDED)
+    live: dict[int, set[str]] = {}
+    for record in instance.get_run_records(filters):
+        tags = record.dagster_run.tags
+        if JOB_TAG in tags:
+            live.setdefault(int(tags[SITE_TAG]), set()).add(tags[JOB_TAG])
+    return live
 
 
 def run_state(run: DagsterRun | None) -> RunState:

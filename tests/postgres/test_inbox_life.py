@@ -11,9 +11,9 @@ import pytest
 from ai_assets.store import inbox, leases, site_jobs
 
 
-def due(inbox_of) -> list[int]:
+def due(inbox_of, limit: int = 200) -> list[int]:
     with inbox_of.engine.connect() as connection:
-        return [job.id for job in site_jobs.due_site_jobs(connection)]
+        return [job.id for job in site_jobs.due_site_jobs(connection, limit=limit)]
 
 
 def test_a_job_is_claimed_run_and_ended_with_its_steps(inbox_of):
@@ -133,14 +133,57 @@ def test_a_late_finish_within_an_ended_lease_counts_while_nobody_took_over(inbox
     assert inbox_of.finish(job.id)
 
 
-def test_due_site_jobs_come_forced_first_then_older_and_only_those_of_sites(inbox_of):
+def test_one_due_job_of_each_site_comes_forced_first_then_older_while_none_of_the_site_runs(inbox_of):
     older, newer = inbox_of.fire("dws_completed"), inbox_of.fire("dws_completed", site_id=1002)
     forced = inbox_of.fire("dws_completed", site_id=1002, is_forced=True)
+    second = inbox_of.fire("dws_completed", payload={"batch_id": "another"})
     inbox_of.fire("consumption", member_id=5)
     inbox_of.fire("dws_completed")
-    assert due(inbox_of) == [forced.id, older.id, newer.id]
+    assert due(inbox_of) == [forced.id, older.id]
+    assert due(inbox_of, limit=1) == [forced.id]
     inbox_of.claim(older.id)
-    assert due(inbox_of) == [forced.id, newer.id]
+    assert due(inbox_of) == [forced.id]
+    inbox_of.finish(older.id)
+    assert due(inbox_of) == [forced.id, second.id]
+    # one that waits for its next attempt does not hold up the others
+    inbox_of.run("update biz.ai_trigger_jobs set not_before = 'infinity' where id = :id", id=forced.id)
+    assert due(inbox_of) == [newer.id, second.id]
+
+
+def fill_queue(inbox_of, pending: int, *, site: int = 1001) -> None:
+    for number in range(pending):
+        assert (
+            inbox_of.fire("dws_completed", site_id=site, payload={"batch_id": f"b{number}"}).status
+            == "pending"
+        )
+
+
+def test_a_site_has_at_most_100_pending_events_of_batches_and_the_next_says_why(inbox_of):
+    fill_queue(inbox_of, 100)
+    for event in ({"payload": {"batch_id": "one more"}}, {"payload": {"batch_id": "b5"}, "is_forced": True}):
+        job = inbox_of.fire("dws_completed", **event)
+        assert job.status == "failed"
+        assert "100 pending" in job.error_message
+    assert inbox_of.count("biz.ai_trigger_jobs", "status = 'pending'") == 100
+    # the forced one that failed did not take the place of the one before it
+    assert inbox_of.fire("dws_completed", payload={"batch_id": "b5"}).status == "duplicate"
+    assert inbox_of.fire("dws_completed", site_id=1002).status == "pending"
+    (first,) = due(inbox_of, limit=1)
+    inbox_of.claim(first)
+    assert inbox_of.fire("dws_completed", payload={"batch_id": "one more"}).status == "pending"
+
+
+def test_a_prewarm_beyond_a_sites_limit_says_so_and_serves_the_other_sites(inbox_of):
+    fill_queue(inbox_of, 100)
+    job = inbox_of.fire("ai_dws_prewarm", site_id=None)
+    made = [inbox_of.job(step["trigger_job_id"]).status for step in job.step_results]
+    assert (job.status, made) == ("partial", ["failed", "pending"])
+
+
+def test_the_events_of_members_have_no_such_limit(inbox_of):
+    for number in range(101):
+        job = inbox_of.fire("note_created", member_id=5, payload={"note_content": f"note {number}"})
+        assert job.status == "pending"
 
 
 def test_a_job_that_there_is_not_is_none(inbox_of):

@@ -71,7 +71,7 @@ def plans_of(engine: Engine, work) -> list[dict]:
         connection.rollback()
         plans = []
         for statement, parameters in sent:
-            if statement.lstrip().lower().startswith(("select", "update")):
+            if statement.lstrip().lower().startswith(("select", "update", "with")):
                 found = connection.exec_driver_sql(
                     f"explain (format json) {statement}", parameters
                 ).scalar_one()
@@ -90,7 +90,7 @@ def plans_of(engine: Engine, work) -> list[dict]:
             ("pkey", "running"),
         ),
         (lambda c: inbox.job(c, 77), ("pkey",)),
-        (lambda c: site_jobs.due_site_jobs(c), ("due_sites", "of_sites")),
+        (lambda c: site_jobs.due_site_jobs(c, limit=200), ("site_queue",)),
     ],
     ids=["claim", "finish", "job", "due"],
 )

@@ -254,6 +254,15 @@ begin
             -- not sqlerrm: Postgres quotes the input that it could not read
             v_error := format('the event could not be read: SQLSTATE %s', sqlstate);
     end;
+    if v_type = 'dws_completed' and v_error is null
+            -- what would be a duplicate anyway does not wait for a run
+            and (v_forced or not exists (select from biz.ai_trigger_jobs j where j.dedup_key = v_key))
+            and (select count(*) from (select from biz.ai_trigger_jobs j
+                where j.status = 'pending' and j.event_type = 'dws_completed' and j.site_id = v_site limit 100) p) >= 100
+    then
+        -- nothing is lost: a run uses the site's newest batch, whichever event it was started for
+        v_error := 'the site has 100 pending dws_completed events: look why its runs do not start';
+    end if;
     if v_type = 'dws_completed' then
         -- before the row's id is drawn: see biz.ai_batches_after
         perform pg_advisory_xact_lock_shared(hashtextextended('ai_assets.batch_events', 0));
@@ -332,6 +341,11 @@ begin
         order by j.id limit p_limit;
 end $$;
 create index ai_trigger_jobs_of_sites on biz.ai_trigger_jobs (id) where event_type = 'dws_completed';
+
+-- The sensor looks at the head of each site's queue only.
+create index ai_trigger_jobs_site_queue on biz.ai_trigger_jobs (site_id, is_forced desc, id)
+    where status = 'pending' and event_type = 'dws_completed';
+drop index biz.ai_trigger_jobs_due_sites;
 
 -- Alerts of type bad_batch.
 alter table biz.ai_alerts drop constraint ai_alerts_alert_type_check;
