@@ -10,25 +10,30 @@ create table biz.ai_estimates (
 -- missing of the 20 counts as the first estimate, the prompt's characters + 1,500, or as the most that was used if that
 -- is less. So no one or two calls, however large, decide an estimate. It is at most the prompt's characters + p_most, which is what a model can take in and give
 -- out beside the prompt. It is at least 1: two calls must not both see an empty budget.
--- PL/pgSQL, so that its plan is kept.
+-- PL/pgSQL with one statement: each further one would be felt by every admission.
 create function biz.ai_estimate(p_app text, p_prompt_chars bigint, p_most bigint) returns bigint
 language plpgsql stable as $$
 declare
-    v_recent   bigint[];
-    v_estimate bigint;
+    -- the newest successes, the largest first
+    v_used  bigint[];
+    -- what is missing of the 20 counts as this
+    v_first bigint;
+    v_third bigint;
 begin
-    v_recent := array(
-        select g.tokens_used from biz.ai_run_logs g
-            where g.app_type = p_app and g.status = 'success' and not g.tokens_estimated
-              and -g.id < coalesce((select -e.after_run_log from biz.ai_estimates e where e.app_type = p_app), 0)
-            order by -g.id limit 20);
-    select s.tokens into v_estimate from (
-        select r.tokens from unnest(v_recent) r (tokens)
-        union all
-        select least(p_prompt_chars + 1500, (select max(r.tokens) from unnest(v_recent) r (tokens)))
-            from generate_series(1, 20 - cardinality(v_recent))
-    ) s order by s.tokens desc nulls last offset 2 limit 1;
-    return least(greatest(1, v_estimate), p_prompt_chars + p_most);
+    v_used := array(
+        select u.tokens_used from (
+            select g.tokens_used from biz.ai_run_logs g
+                where g.app_type = p_app and g.status = 'success' and not g.tokens_estimated
+                  and -g.id < coalesce((select -e.after_run_log from biz.ai_estimates e where e.app_type = p_app), 0)
+                order by -g.id limit 20) u
+            order by u.tokens_used desc nulls last);
+    v_first := least(p_prompt_chars + 1500, v_used[1]);
+    -- the third largest of the 20 is their 90th percentile
+    v_third := case 20 - cardinality(v_used)
+        when 0 then v_used[3]
+        when 1 then greatest(v_used[3], least(v_used[2], v_first))
+        else greatest(v_used[3], v_first) end;
+    return least(greatest(1, v_third), p_prompt_chars + p_most);
 end $$;
 
 -- Forget what an app's calls used so far: the next ones are estimated as if it had never been called. The history of
