@@ -23,8 +23,8 @@ _FOLLOW_CLOCK = text("select biz.ai_follow_clock()")
 _HEARTBEAT = text(
     """
     with worker as (
-        insert into biz.ai_workers as w (id, kind, run_id, host, pid, running, draining, lease_s, ends_at)
-        values (:id, :kind, :run_id, :host, :pid, :running, :draining, :lease_s,
+        insert into biz.ai_workers as w (id, kind, run_id, host, pid, running, draining, lease_s, heartbeat_at, ends_at)
+        values (:id, :kind, :run_id, :host, :pid, :running, :draining, :lease_s, biz.ai_now(),
             case when :draining then biz.ai_now() end)
         on conflict (id) do update
         set running = excluded.running, draining = excluded.draining, lease_s = excluded.lease_s,

@@ -85,6 +85,20 @@ def test_a_holder_that_is_alive_keeps_a_job_whose_row_a_backend_has_locked(jobs)
     assert [requeued.id for requeued in jobs.requeue_expired()] == [job.id]
 
 
+def test_a_clock_that_is_set_forward_ends_no_lease_of_a_holder_that_is_alive(jobs, clock):
+    clock.stop()
+    job = jobs.claimed()
+    jobs.heartbeat()
+    clock.step(7200)
+    assert jobs.requeue_expired() == []
+    assert jobs.do(workers.expired) == []
+    assert jobs.heartbeat() == {job.id: 1}
+    for _ in range(8):
+        clock.step(10)
+        jobs.do(workers.expired)
+    assert [requeued.id for requeued in jobs.requeue_expired()] == [job.id], "time that was looked at counts"
+
+
 def test_an_expired_job_that_somebody_has_locked_is_left_to_the_next_call(jobs):
     job = jobs.claimed()
     jobs.expire(job)
