@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench import (
+    claims,
     completejourney,
     gateway,
     grounding,
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "guard": guard.measure,
     "grounding": grounding.measure,
     "intake": intake.measure,
+    "claims": claims.measure,
     "gateway": gateway.measure,
     "workers": workers.measure,
     "runs": runs.measure,

@@ -171,6 +171,24 @@ def heads(connection: Connection, site: int, wanted: int = 4) -> list[int]:
     )
 
 
+def test_statistics_of_one_large_backlog_make_no_claim_walk_the_table(backlog):
+    with backlog.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("analyze biz.ai_trigger_jobs"))
+    with backlog.connect() as connection, reads(connection) as read:
+        connection.execute(text("set plan_cache_mode = force_generic_plan"))
+        for _ in range(CLAIMS):
+            assert 6 in heads(connection, 99)
+            assert heads(connection, 1, 16)
+            connection.execute(
+                text(
+                    "insert into biz.ai_trigger_jobs (event_type, site_id, member_id) values ('note_created', 97, 5)"
+                )
+            )
+        walks, rows = read()
+    assert walks == 0
+    assert rows < 200 * CLAIMS
+
+
 @pytest.mark.parametrize("runs", [False, True], ids=["its head waits", "its head runs"])
 def test_the_events_behind_the_head_of_a_member_cost_a_claim_nothing(backlog, runs):
     with backlog.connect() as connection:

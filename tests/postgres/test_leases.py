@@ -86,7 +86,6 @@ def test_a_holder_that_is_alive_keeps_a_job_whose_row_a_backend_has_locked(jobs)
 
 
 def test_a_clock_that_is_set_forward_ends_no_lease_of_a_holder_that_is_alive(jobs, clock):
-    clock.stop()
     job = jobs.claimed()
     jobs.heartbeat()
     clock.step(7200)

@@ -126,17 +126,34 @@ create index ai_trigger_jobs_behind on biz.ai_trigger_jobs (site_id, member_id)
 create index ai_trigger_jobs_alone on biz.ai_trigger_jobs (not_before)
     where status = 'pending' and member_id is not null and run_alone;
 
+-- The oldest pending job of a member, forced or not; p_after: with a greater id. By row comparison and in the whole order
+-- of its index: where the member was compared for equality and the order was that of the ids alone, a plan made from the
+-- statistics of one large backlog walked the table by its primary key.
+create function biz.ai_oldest_pending(p_site bigint, p_member bigint, p_forced boolean, p_after bigint default 0)
+returns table (id bigint, not_before timestamptz, run_alone boolean, queued_behind boolean) language sql stable as $$
+    select h.id, h.not_before, h.run_alone, h.queued_behind from (
+        select * from biz.ai_trigger_jobs j
+            where j.status = 'pending' and j.member_id is not null
+              and (j.site_id, j.member_id, j.is_forced, j.id) > (p_site, p_member, p_forced, p_after)
+            order by j.site_id, j.member_id, j.is_forced, j.id
+            limit 1) h
+    where h.site_id = p_site and h.member_id = p_member and h.is_forced = p_forced
+$$;
+
 create function biz.ai_note_place_in_queue() returns trigger language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off
 as $$
+declare
+    v_before record;
 begin
     -- the newest older one: the oldest end of a long queue is full of dead entries
-    perform from biz.ai_trigger_jobs j
-        where j.status = 'pending' and j.site_id = new.site_id and j.member_id = new.member_id
-          and j.is_forced = new.is_forced and j.id < new.id
-        order by j.id desc
+    select j.site_id, j.member_id, j.is_forced into v_before from biz.ai_trigger_jobs j
+        where j.status = 'pending' and j.member_id is not null
+          and (j.site_id, j.member_id, j.is_forced, j.id) < (new.site_id, new.member_id, new.is_forced, new.id)
+        order by j.site_id desc, j.member_id desc, j.is_forced desc, j.id desc
         limit 1;
-    new.queued_behind := found;
+    new.queued_behind := found and v_before.site_id = new.site_id and v_before.member_id = new.member_id
+        and v_before.is_forced = new.is_forced;
     return new;
 end $$;
 create trigger ai_trigger_jobs_place before insert on biz.ai_trigger_jobs
@@ -156,10 +173,7 @@ declare
     v_head   record;
 begin
     foreach v_forced in array array[true, false] loop
-        select j.id, j.queued_behind into v_head from biz.ai_trigger_jobs j
-            where j.status = 'pending' and j.site_id = p_site and j.member_id = p_member and j.is_forced = v_forced
-            order by j.id
-            limit 1;
+        select * into v_head from biz.ai_oldest_pending(p_site, p_member, v_forced);
         if found and v_head.queued_behind then
             update biz.ai_trigger_jobs j set queued_behind = false
                 from (select k.id from biz.ai_trigger_jobs k where k.id = v_head.id for no key update skip locked) free
@@ -213,13 +227,9 @@ end $$;
 create function biz.ai_member_head(p_site bigint, p_member bigint)
 returns table (id bigint, not_before timestamptz, run_alone boolean) language sql stable as $$
     select h.id, h.not_before, h.run_alone from (
-        (select j.id, j.not_before, j.run_alone from biz.ai_trigger_jobs j
-            where j.status = 'pending' and j.site_id = p_site and j.member_id = p_member and j.is_forced
-            order by j.id limit 1)
+        select * from biz.ai_oldest_pending(p_site, p_member, true)
         union all
-        (select j.id, j.not_before, j.run_alone from biz.ai_trigger_jobs j
-            where j.status = 'pending' and j.site_id = p_site and j.member_id = p_member and not j.is_forced
-            order by j.id limit 1)) h
+        select * from biz.ai_oldest_pending(p_site, p_member, false)) h
     order by h.id limit 1
 $$;
 
@@ -268,7 +278,7 @@ end $$;
 -- Claim one head; false where it cannot be claimed any more: another has it, or it is no head now.
 create or replace function biz.ai_claim_head(p_job bigint, p_owner text, p_run_id text, p_lease_s double precision)
 returns boolean language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off
 as $$
 declare
     v_job record;
