@@ -139,10 +139,19 @@ def _is_block(keys: Sequence[str], positions: Sequence[int], site_id: int) -> bo
     )
 
 
-def range_tags(site_id: int, last_site_id: int | None = None) -> dict[str, str]:
-    """The tags of one run that makes all 72 cells of a site, or of all sites that stand from it to the last."""
-    first = MultiPartitionKey({"area": area_key(site_id, AREAS[0]), "time": WINDOWS[0]})
-    last = MultiPartitionKey({"area": area_key(last_site_id or site_id, AREAS[-1]), "time": WINDOWS[-1]})
+def range_tags(
+    site_id: int,
+    last_site_id: int | None = None,
+    *,
+    areas: Sequence[str] = AREAS,
+    windows: Sequence[str] = WINDOWS,
+) -> dict[str, str]:
+    """The tags of one run over a box of cells: all 72 of a site, or of all sites that stand from it to the last.
+
+    `areas` and `windows` narrow the box of one site; both are contiguous in the order of AREAS and WINDOWS.
+    """
+    first = MultiPartitionKey({"area": area_key(site_id, areas[0]), "time": windows[0]})
+    last = MultiPartitionKey({"area": area_key(last_site_id or site_id, areas[-1]), "time": windows[-1]})
     return {
         "dagster/asset_partition_range_start": str(first),
         "dagster/asset_partition_range_end": str(last),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_assets.apps.base import Subject
 from ai_assets.apps.registry import APPS
@@ -111,6 +111,15 @@ def boxes(cells: AbstractSet[tuple[str, str]]) -> list[Box]:
             growing.setdefault(areas, []).append(window)
     found += [(areas, tuple(windows)) for areas, windows in growing.items()]
     return sorted(found, key=lambda box: (AREAS.index(box[0][0]), WINDOWS.index(box[1][0])))
+
+
+def box_of(payload: Mapping[str, Any]) -> Box:
+    """The box of a site's job from its payload; what the payload does not name is whole: all areas, all windows."""
+    return _named(payload.get("areas"), AREAS), _named(payload.get("windows"), WINDOWS)
+
+
+def _named(names: object, known: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in known if isinstance(names, list) and name in names) or known
 
 
 def _site_jobs(request: FillRequest, site_id: int, wanted: Wanted) -> Iterator[ManualJob]:

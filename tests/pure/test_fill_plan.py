@@ -12,6 +12,7 @@ from ai_assets.chains.fill_plan import (
     NO_NOTE,
     UNKNOWN_ASSISTANT,
     FillSubjects,
+    box_of,
     boxes,
     plan_jobs,
 )
@@ -109,6 +110,12 @@ def test_boxes_hold_each_cell_once_and_no_other_and_are_contiguous(cells):
     for areas, windows in found:
         assert "".join(areas) in "".join(AREAS)
         assert "".join(windows) in "".join(WINDOWS)
+
+
+def test_a_sites_job_names_its_box_and_an_event_of_a_site_is_the_whole_box():
+    jobs, _ = planned(fill_request(apps=["app2a"], sites=[1001], windows=["last_week"]))
+    assert box_of(jobs[0][3]) == (AREAS[1:], ("last_week",))
+    assert box_of({"batch_id": "7", "windows": "today"}) == (AREAS, WINDOWS)
 
 
 @pytest.mark.parametrize(
