@@ -69,7 +69,7 @@ class Worker:
         self._run_id = run_id
         self._clock = clock
         self._running: dict[Future[None], HeldChain] = {}
-        self._after_site: int | None = None
+        self._after_site: dict[bool, int | None] = {False: None, True: None}
         self._promoted_after: tuple[int, int] | None = None
         self._draining = False
         self._first_failure: float | None = None
@@ -187,24 +187,17 @@ class Worker:
         for job in jobs:
             chain = HeldChain(job, now, deadline=now + STEPS_OF_TIME * self._runtime.step_timeout_s)
             self._running[pool.submit(self._chains.run, chain)] = chain
-        if jobs:
-            self._after_site = jobs[-1].site_id
         return len(jobs)
 
     def _claim_jobs(self, connection: Connection, limit: int) -> list[TriggerJob]:
-        """Jobs to run beside each other, or one that must run alone."""
+        """Jobs to run beside each other, live events first, or one that must run alone."""
         rate, alone = self._runtime.guard.limits.rate_per_minute, self._limits.alone_jobs
         jobs: list[TriggerJob] = []
         if alone is not AloneJobs.ONLY:
-            jobs = claims.claim_member_jobs(
-                connection,
-                owner=self._id,
-                run_id=self._run_id,
-                lease_s=self._limits.lease_s,
-                limit=limit,
-                after_site=self._after_site,
-                rate_per_minute=rate,
-            )
+            jobs = self._claim_shared(connection, limit, rate, background=False)
+            room = min(limit - len(jobs), self._room_for_background())
+            share = self._runtime.guard.limits.batch_rate_share
+            jobs += self._claim_shared(connection, room, max(1, int(rate * share)), background=True)
         if not jobs and not self._running and alone is not AloneJobs.NEVER:
             job = claims.claim_alone_job(
                 connection,
@@ -215,6 +208,31 @@ class Worker:
             )
             jobs = [job] if job else []
         return jobs
+
+    def _claim_shared(
+        self, connection: Connection, limit: int, rate: int, *, background: bool
+    ) -> list[TriggerJob]:
+        if limit <= 0:
+            return []
+        jobs = claims.claim_member_jobs(
+            connection,
+            owner=self._id,
+            run_id=self._run_id,
+            lease_s=self._limits.lease_s,
+            limit=limit,
+            after_site=self._after_site[background],
+            rate_per_minute=rate,
+            background=background,
+        )
+        if jobs:
+            self._after_site[background] = jobs[-1].site_id
+        return jobs
+
+    def _room_for_background(self) -> int:
+        """How many more background chains may begin. They leave slots free: a live event waits for none to end."""
+        share = self._runtime.guard.limits.batch_rate_share
+        running = sum(chain.job.background for chain in list(self._running.values()))
+        return max(1, int(self._limits.concurrency * share)) - running
 
     def _bear(self, error: Exception) -> None:
         """Trouble with claiming passes, or not: raises it when it lasts for longer than a lease."""

@@ -19,7 +19,7 @@ from ai_assets.store.trigger_jobs import JOB_COLUMNS, TriggerJob, trigger_job
 _CLAIM = text(
     f"""
     select {JOB_COLUMNS}
-    from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate)
+    from biz.ai_claim_member_jobs(:owner, :run_id, :lease_s, :limit, :after_site, :rate, :background)
     """  # noqa: S608  # a constant
 )
 _CLAIM_ALONE = text(
@@ -86,8 +86,11 @@ def claim_member_jobs(
     limit: int,
     after_site: int | None,
     rate_per_minute: int | None = None,
+    background: bool = False,
 ) -> list[TriggerJob]:
     """Take up to `limit` members' jobs to run their chains; commit, then begin.
+
+    Jobs of live events or, with `background`, of work that a person queued: ask for those after the live ones.
 
     Fair over sites, ties round robin after `after_site` (the last job's site of the claim before); within a site
     forced first, then older; of a member only the oldest, and only while no chain of it runs.
@@ -100,6 +103,7 @@ def claim_member_jobs(
         "limit": limit,
         "after_site": after_site,
         "rate": rate_per_minute,
+        "background": background,
     }
     return [trigger_job(row) for row in connection.execute(_CLAIM, parameters).mappings()]
 

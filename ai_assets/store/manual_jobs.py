@@ -33,8 +33,9 @@ _QUEUE = text(
         from biz.ai_trigger_jobs j
         where j.status = 'pending' and j.event_type = 'manual' and j.site_id = any(:distinct_sites)
           and (j.is_forced or not :forced))
-    insert into biz.ai_trigger_jobs (event_type, site_id, member_id, connector_type, payload, is_forced, app_chain)
-    select 'manual', w.site_id, w.member_id, :connector, w.payload, :forced, w.app_chain
+    insert into biz.ai_trigger_jobs (event_type, site_id, member_id, connector_type, payload, is_forced, app_chain,
+        background)
+    select 'manual', w.site_id, w.member_id, :connector, w.payload, :forced, w.app_chain, true
     from wanted w
     where not exists (
         select from waiting p

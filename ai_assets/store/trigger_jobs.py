@@ -22,8 +22,8 @@ JOB_COLUMNS = """id, event_type, site_id, member_id, payload::text as payload, i
         duplicate_of,
         case when business_date between date '0001-01-01' and date '9999-12-31'
             then to_char(business_date::timestamp, 'YYYY-MM-DD') end as business_date,
-        attempts, greatest(launches, attempts) as launches, run_alone, step_results, error_message, created_at,
-        started_at, finished_at, run_id"""
+        attempts, greatest(launches, attempts) as launches, run_alone, background, step_results, error_message,
+        created_at, started_at, finished_at, run_id"""
 """What `trigger_job` reads. Text where Postgres holds more than the driver can read: one row would fail its batch."""
 
 
@@ -46,6 +46,8 @@ class TriggerJob:
     """Runs or workers that began or were to begin on it; unlike `attempts` never counted back."""
     run_alone: bool
     """It lost attempts beside others, and runs only in a worker that runs nothing else meanwhile."""
+    background: bool
+    """Live events go before it."""
     step_results: list[dict[str, Any]]
     error_message: str | None
     created_at: datetime

@@ -65,3 +65,26 @@ def test_a_failed_step_is_what_only_failed_queues_next(make_runtime, events, sim
     simulator.reset()
     next_id = fill(events, ["app3", "app7"], only_failed=True)[-1]
     assert events.job(next_id).app_chain == "app7"
+
+
+def test_a_live_event_does_not_wait_for_the_queued_work_and_finds_a_free_slot(
+    make_runtime, events, simulator
+):
+    members = [m for (m,) in events.rows("select member_id from biz.members where site_id = 1001 limit 12")]
+    # each call takes long enough for chains to overlap
+    simulator.configure(latency=0.3)
+    queued = fill(events, ["app3"], members=members)
+    sent = []
+    live_member = events.rows("select max(member_id) from biz.members where site_id = 1001")[0][0]
+    events.shown.on_step = lambda job, _step: (
+        sent.append(events.fire("note_created", member=live_member, note_content="想学斯诺克"))
+        if not sent and job.id in queued
+        else None
+    )
+    events.work(make_runtime(batch_rate_share=0.5), concurrency=4)
+    assert events.job(sent[0]).status == "completed"
+    began = sorted((events.job(job_id).started_at, job_id) for job_id in [*queued, sent[0]])
+    # the four slots: at most two are taken by queued work when the event comes
+    assert [job_id for _at, job_id in began].index(sent[0]) <= 5
+    spans = [(events.job(job_id).started_at, events.job(job_id).finished_at) for job_id in queued]
+    assert max(sum(start <= at < end for start, end in spans) for at, _ in spans) <= 2
