@@ -84,8 +84,8 @@ class DagsterReporter:
                 self._events.plan(asset_key, partition)
 
     def made(self, job: "TriggerJob", result: StepResult) -> None:
-        """Materialize what a step made; a step without a result stays planned, and turns red with the run."""
-        if result.outcome.has_result:
+        """Materialize what a step made; a step that failed stays planned, and turns red with the run."""
+        if not result.outcome.is_failure:
             for _asset_key, _partition, materialization in member_events(result, trigger_job_id=job.id):
                 self._events.materialize(materialization)
         for evaluation in member_checks(result, self._limits):

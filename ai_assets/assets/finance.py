@@ -135,13 +135,6 @@ def _make(
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.chains.site import run_cells
 
-    trigger = Trigger(
-        triggered_by=job.event_type or "admin_manual",
-        trigger_type="batch" if job.event_type or is_batch(len(cells), context.run.tags) else "manual",
-        trigger_job_id=job.id,
-        forced=config.forced or job.is_forced,
-    )
-
     limits = CheckLimits.from_settings(load_settings())
 
     def report(cell: Cell, result: StepResult) -> None:
@@ -154,7 +147,7 @@ def _make(
     summary = run_cells(
         run_on,
         cells,
-        trigger=trigger,
+        trigger=_trigger(context, config, job, cells),
         as_of=config.as_of_date,
         concurrency=config.concurrency,
         on_result=report,
@@ -163,6 +156,17 @@ def _make(
     job.ended(summary.status, "; ".join(what_happened(summary)) if summary.failures else None)
     context.log.info("%s; %d tokens, %.1f s", summary.sentence(), summary.tokens, summary.seconds)
     return summary
+
+
+def _trigger(
+    context: AssetExecutionContext, config: StepsConfig, job: JobOfRun, cells: Sequence[Cell]
+) -> Trigger:
+    forced = config.forced or job.is_forced
+    if job.id is not None and job.event_type is not None:
+        return Trigger.of_job(job.event_type, "batch", job.id, forced=forced)
+    return Trigger(
+        trigger_type="batch" if is_batch(len(cells), context.run.tags) else "manual", forced=forced
+    )
 
 
 def _show(

@@ -115,7 +115,7 @@ def _make(
         for name in selected:
             if problem:
                 tell(_failed(steps, name, problem))
-            elif name == "app6_note" and not needs_note and not _has_note(steps):
+            elif name == "app6_note" and not needs_note and not steps.may_have_note():
                 tell(steps.without_note())
             else:
                 tell(_step(steps, name))
@@ -179,14 +179,6 @@ def _problem(steps: MemberSteps) -> AiAssetsError | None:
         )
         return AiAssetsError(describe(error))
     return None
-
-
-def _has_note(steps: MemberSteps) -> bool:
-    """Whether there is a note for App6; where that cannot be told, the step itself says why."""
-    try:
-        return steps.has_note()
-    except AiAssetsError:
-        return True
 
 
 def _failed(steps: MemberSteps, name: str, problem: AiAssetsError) -> StepResult:

@@ -80,7 +80,7 @@ class ChainRunner:
 
     def _step_ended(self, job: TriggerJob, step: StepResult) -> None:
         self._summary.step_ended(job.id, step)
-        if not step.outcome.has_result:
+        if step.outcome.is_failure:
             self._on_failed_step()
         self._show(lambda: self._reporter.made(job, step))
 

@@ -22,6 +22,7 @@ from ai_assets.chains.runtime import Runtime
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError, InputError
 from ai_assets.store import claims
 from ai_assets.store.engine import reachable
+from ai_assets.store.trigger_jobs import MANUAL
 from ai_assets.warehouse.people import Note
 
 if TYPE_CHECKING:
@@ -51,15 +52,16 @@ class ChainResult:
     @property
     def status(self) -> str:
         """As behaviour.md says: failed if no step gave a result or the time ran out; partial if one did not."""
-        results = sum(step.outcome.has_result for step in self.steps)
-        if self.timed_out or self.error is not None or not results:
+        has_result = any(step.outcome.has_result for step in self.steps)
+        # App6 without a note has no result and did not fail
+        if self.timed_out or self.error is not None or (not has_result and (self.failures or not self.steps)):
             return "failed"
-        return "completed" if results == len(self.steps) else "partial"
+        return "partial" if self.failures else "completed"
 
     @property
     def failures(self) -> list[StepResult]:
-        """Steps that gave no result."""
-        return [step for step in self.steps if not step.outcome.has_result]
+        """Steps that should have given a result and did not."""
+        return [step for step in self.steps if step.outcome.is_failure]
 
     @property
     def message(self) -> str | None:
@@ -139,10 +141,16 @@ def run_chain(
         earlier = _earlier(runtime, job)
         for name in apps_of(job):
             known = earlier.get(name)
-            made = steps.run(name) if known is None else steps.adopt(_taken_over(known, steps.subject(name)))
+            if known is not None:
+                made = steps.adopt(_taken_over(known, steps.subject(name)))
+            elif name == "app6_note" and job.event_type == MANUAL and not steps.may_have_note():
+                # the note was there when the job was queued
+                made = steps.without_note()
+            else:
+                made = steps.run(name)
             if made.reason == DatabaseUnavailableError.reason:
                 raise DatabaseUnavailableError(made.message)
-            if cancelled.is_set() and not made.outcome.has_result:
+            if cancelled.is_set() and made.outcome.is_failure:
                 if not out_of_time():
                     raise ChainStoppedError
                 chain.timed_out = True

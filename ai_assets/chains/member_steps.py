@@ -80,6 +80,13 @@ class MemberSteps:
         """Whether there is a note for App6: one that was given, or any of the member's."""
         return self.about.note is not None or self._reads.data().newest_note is not None
 
+    def may_have_note(self) -> bool:
+        """As `has_note`; true where it cannot be read, so that App6 runs and its result says why."""
+        try:
+            return self.has_note()
+        except AiAssetsError:
+            return True
+
     def subject(self, app_name: str) -> Subject:
         """Whom an app's step is about: the member, or the pair."""
         assistant = self.about.assistant_id if app_name in PAIR_APPS else None

@@ -82,7 +82,7 @@ class WorkerSummary:
         """Count one step."""
         with self.lock:
             self.steps[step.outcome.value] += 1
-            if not step.outcome.has_result:
+            if step.outcome.is_failure:
                 self.reasons[f"{step.app} {step.reason or step.outcome.value}"] += 1
                 self.failures.append((job_id, step))
 

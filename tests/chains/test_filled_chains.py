@@ -41,6 +41,15 @@ def test_unchanged_data_costs_no_call_unless_it_is_forced(make_runtime, events, 
     assert len(simulator.calls("app3")) == 2
 
 
+def test_app6_has_nothing_to_do_where_the_note_is_gone_and_the_job_is_completed(make_runtime, events):
+    jobs = fill(events, ["app6", "app8"]) + fill(events, ["app6"], forced=True)[-1:]
+    events.run("delete from biz.member_notes where member_id = 555")
+    events.work(make_runtime())
+    assert events.outcomes(jobs[0]) == {"app6_note": "no note", "app8_consolidation": "success"}
+    assert events.outcomes(jobs[1]) == {"app6_note": "no note"}
+    assert {events.job(job_id).status for job_id in jobs} == {"completed"}
+
+
 def test_pairs_run_after_their_member_each_with_its_assistant(make_runtime, events):
     jobs = fill(events, ["app3", "app4", "app5"])
     assert len(jobs) > 1
