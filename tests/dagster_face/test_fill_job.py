@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterEventType, DagsterInstance
 from sqlalchemy import text
 
 from ai_assets.warehouse.areas import AREAS
@@ -134,6 +134,36 @@ def test_wrong_input_fails_in_one_line_and_nothing_is_queued(fill, venue_engine,
     assert named in said
     assert "\n" not in said
     assert jobs(venue_engine) == []
+
+
+def test_a_worker_shows_the_queued_members_as_partitions(fill, venue_engine, make_definitions, simulator):
+    simulator.configure(app="app7", fail=1.0)
+    fill(apps=["app3", "app7"], sites=[1001], members=[555])
+    with DagsterInstance.ephemeral() as instance:
+        job = make_definitions().resolve_job_def("event_worker")
+        run = job.execute_in_process(
+            instance=instance,
+            run_config={
+                "ops": {"work_inbox": {"config": {"until_empty": True}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+        assert not run.success
+        events = [entry.dagster_event for entry in instance.all_logs(run.run_id) if entry.dagster_event]
+        made, planned = (
+            {
+                (event.asset_key.to_user_string(), event.partition)
+                for event in events
+                if event.event_type is kind
+            }
+            for kind in (
+                DagsterEventType.ASSET_MATERIALIZATION,
+                DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+            )
+        )
+    assert made == {("app3_clue", "1001:555")}
+    assert planned == {("app3_clue", "1001:555"), ("app7_customer", "1001:555")}
 
 
 def test_a_dry_run_reports_and_queues_nothing(fill, venue_engine):
