@@ -157,7 +157,8 @@ class Settings(AppIds):
         validation_alias="AI_BATCH_RATE_SHARE",
         gt=0,
         le=1,
-        description="Share of the rate that batches may use; the rest stays free for live events",
+        description="Share of the rate that batches and queued work may use, and of a worker's slots that queued work "
+        "may take; the rest stays free for live events",
     )
     admission_wait_s: float = Field(
         30.0,
