@@ -19,12 +19,14 @@ from dagster import RunRequest, SensorResult
 
 from ai_assets.assets.sources import batch_materialization
 from ai_assets.assets.trigger_job import ATTEMPT_TAG, EVENT_TAG, JOB_TAG, SITE_TAG
+from ai_assets.chains.fill_plan import box_of
 from ai_assets.errors import LockTimeoutError
 from ai_assets.partitions import AREA_PARTITIONS, after, areas_def, plan_blocks, range_tags, stands_alone
 from ai_assets.sensors.batch_cursor import read_cursor
 from ai_assets.sensors.site_runs import Act, for_waiting, next_launch, run_key
 from ai_assets.sensors.upkeep import (
     end_cancelled,
+    live_background_runs,
     live_jobs_of_sites,
     lose_start,
     recover_site_jobs,
@@ -37,8 +39,10 @@ from ai_assets.store import inbox, site_jobs
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.batch_events import RecordedBatch, batches_recorded_after, batches_without_event
 from ai_assets.store.engine import reachable
-from ai_assets.store.trigger_jobs import TriggerJob
+from ai_assets.store.trigger_jobs import MANUAL, TriggerJob
 from ai_assets.warehouse import sites
+from ai_assets.warehouse.areas import AREAS
+from ai_assets.warehouse.windows import WINDOWS
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, SensorEvaluationContext
@@ -50,6 +54,9 @@ BATCHES_A_TICK = 200
 """Events sent and batches reported in one tick: an evaluation has 60 s."""
 JOBS_A_TICK = 200
 """Site jobs considered in one tick, and so the most runs of theirs that wait in Dagster's queue."""
+BACKGROUND_RUNS = 2
+"""Runs of background jobs that wait or work at once. The others wait in the inbox: in Dagster's queue, a site's next
+batch would wait for them too."""
 
 
 def tick(context: SensorEvaluationContext, engine: Engine) -> SensorResult:
@@ -142,11 +149,15 @@ def _runs_of_waiting(
 ) -> list[RunRequest]:
     runs = runs_of_launches(instance, {job.id: next_launch(job) for job in due})
     live = live_jobs_of_sites(instance, [job.site_id for job in due if job.site_id is not None])
+    room = BACKGROUND_RUNS - live_background_runs(instance) if any(job.background for job in due) else 0
     requests = []
     for job in due:
         others = live.get(job.site_id or 0, set()) - {str(job.id)}
         match for_waiting(run_state(runs.get(job.id)), site_is_busy=bool(others)):
+            case Act.LAUNCH if job.background and room <= 0:
+                continue
             case Act.LAUNCH if job.site_id is not None and stands_alone(keys, job.site_id):
+                room -= job.background
                 requests.append(_request(job, job.site_id, next_launch(job)))
             case Act.END_CANCELLED:
                 end_cancelled(engine, job)
@@ -156,10 +167,11 @@ def _runs_of_waiting(
 
 
 def _request(job: TriggerJob, site_id: int, launch: int) -> RunRequest:
+    areas, windows = box_of(job.payload) if job.event_type == MANUAL else (AREAS, WINDOWS)
     return RunRequest(
         run_key=run_key(job.id, launch),
         tags={
-            **range_tags(site_id),
+            **range_tags(site_id, areas=areas, windows=windows),
             JOB_TAG: str(job.id),
             SITE_TAG: str(site_id),
             EVENT_TAG: job.event_type,

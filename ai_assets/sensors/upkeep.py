@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
-from ai_assets.assets.trigger_job import ATTEMPT_TAG, JOB_TAG, SITE_TAG
+from ai_assets.assets.trigger_job import ATTEMPT_TAG, EVENT_TAG, JOB_TAG, SITE_TAG
 from ai_assets.sensors.site_runs import RunState
 from ai_assets.settings import load_settings
 from ai_assets.store import job_control, leases, workers
 from ai_assets.store.alerts import alert_dead
+from ai_assets.store.trigger_jobs import MANUAL
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -104,6 +105,11 @@ def live_jobs_of_sites(instance: DagsterInstance, sites: Sequence[int]) -> dict[
         if JOB_TAG in tags:
             live.setdefault(int(tags[SITE_TAG]), set()).add(tags[JOB_TAG])
     return live
+
+
+def live_background_runs(instance: DagsterInstance) -> int:
+    """How many runs of sites' background jobs wait or work."""
+    return instance.get_runs_count(RunsFilter(tags={EVENT_TAG: MANUAL}, statuses=_NOT_ENDED))
 
 
 def run_state(run: DagsterRun | None) -> RunState:

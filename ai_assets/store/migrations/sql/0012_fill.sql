@@ -17,6 +17,11 @@ drop index biz.ai_trigger_jobs_of_member;
 create index ai_trigger_jobs_of_member on biz.ai_trigger_jobs (site_id, member_id, background, is_forced, id)
     where status = 'pending' and member_id is not null;
 
+-- The sites' own jobs: batch events first, then background work.
+drop index biz.ai_trigger_jobs_site_queue;
+create index ai_trigger_jobs_site_queue on biz.ai_trigger_jobs (site_id, background, is_forced desc, id)
+    where status = 'pending' and member_id is null;
+
 create or replace function biz.ai_note_place_in_queue() returns trigger language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off
 as $$
