@@ -22,29 +22,50 @@ drop index biz.ai_trigger_jobs_site_queue;
 create index ai_trigger_jobs_site_queue on biz.ai_trigger_jobs (site_id, background, is_forced desc, id)
     where status = 'pending' and member_id is null;
 
+-- As before, of one kind of job: live or background. By row comparison and in the whole order of its index, see there.
+drop function biz.ai_oldest_pending(bigint, bigint, boolean, bigint);
+create function biz.ai_oldest_pending(
+    p_site bigint, p_member bigint, p_background boolean, p_forced boolean, p_after bigint default 0
+) returns table (id bigint, not_before timestamptz, run_alone boolean, queued_behind boolean)
+language sql stable as $$
+    select h.id, h.not_before, h.run_alone, h.queued_behind from (
+        select * from biz.ai_trigger_jobs j
+            where j.status = 'pending' and j.member_id is not null
+              and (j.site_id, j.member_id, j.background, j.is_forced, j.id)
+                > (p_site, p_member, p_background, p_forced, p_after)
+            order by j.site_id, j.member_id, j.background, j.is_forced, j.id
+            limit 1) h
+    where h.site_id = p_site and h.member_id = p_member and h.background = p_background and h.is_forced = p_forced
+$$;
+
 create or replace function biz.ai_note_place_in_queue() returns trigger language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off
 as $$
+declare
+    v_before record;
 begin
     -- the newest older one: the oldest end of a long queue is full of dead entries
-    perform from biz.ai_trigger_jobs j
-        where j.status = 'pending' and j.site_id = new.site_id and j.member_id = new.member_id
-          and j.background = new.background and j.is_forced = new.is_forced and j.id < new.id
-        order by j.id desc
+    select j.site_id, j.member_id, j.background, j.is_forced into v_before from biz.ai_trigger_jobs j
+        where j.status = 'pending' and j.member_id is not null
+          and (j.site_id, j.member_id, j.background, j.is_forced, j.id)
+            < (new.site_id, new.member_id, new.background, new.is_forced, new.id)
+        order by j.site_id desc, j.member_id desc, j.background desc, j.is_forced desc, j.id desc
         limit 1;
-    new.queued_behind := found;
+    new.queued_behind := found and v_before.site_id = new.site_id and v_before.member_id = new.member_id
+        and v_before.background = new.background and v_before.is_forced = new.is_forced;
     return new;
 end $$;
 
 -- The oldest pending job of a member of each kind: live and background, forced and not.
 create function biz.ai_member_firsts(p_site bigint, p_member bigint)
 returns table (id bigint, not_before timestamptz, run_alone boolean, queued_behind boolean) language sql stable as $$
-    select f.* from (values (false, true), (false, false), (true, true), (true, false)) k (background, is_forced)
-    cross join lateral (
-        select j.id, j.not_before, j.run_alone, j.queued_behind from biz.ai_trigger_jobs j
-        where j.status = 'pending' and j.site_id = p_site and j.member_id = p_member
-          and j.background = k.background and j.is_forced = k.is_forced
-        order by j.id limit 1) f
+    select * from biz.ai_oldest_pending(p_site, p_member, false, true)
+    union all
+    select * from biz.ai_oldest_pending(p_site, p_member, false, false)
+    union all
+    select * from biz.ai_oldest_pending(p_site, p_member, true, true)
+    union all
+    select * from biz.ai_oldest_pending(p_site, p_member, true, false)
 $$;
 
 create or replace function biz.ai_promote_heads(p_site bigint, p_member bigint) returns void language plpgsql
