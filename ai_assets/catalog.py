@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_assets.errors import InputError
+
 
 @dataclass(frozen=True)
 class CatalogEntry:
@@ -18,6 +20,13 @@ class CatalogEntry:
     setting: str
     env: str
     cache_type: str
+    other_names: tuple[str, ...] = ()
+    """Further full names that mean this app, such as those that the old backend used."""
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every name that means this app: the full name first, then the short one, then the others."""
+        return (self.name, self.alias, *self.other_names)
 
     @property
     def alias(self) -> str:
@@ -30,8 +39,8 @@ class CatalogEntry:
         return self.alias.capitalize()
 
 
-def _entry(name: str, env: str, cache_type: str) -> CatalogEntry:
-    return CatalogEntry(name, env.removeprefix("AI_").lower(), env, cache_type)
+def _entry(name: str, env: str, cache_type: str, *other_names: str) -> CatalogEntry:
+    return CatalogEntry(name, env.removeprefix("AI_").lower(), env, cache_type, other_names)
 
 
 CATALOG: dict[str, CatalogEntry] = {
@@ -44,9 +53,22 @@ CATALOG: dict[str, CatalogEntry] = {
         _entry("app5_tactics", "AI_APP_ID_5_TACTICS", "app5_tactics"),
         _entry("app6_note", "AI_APP_ID_6_NOTE", "app6_note_analysis"),
         _entry("app7_customer", "AI_APP_ID_7_CUSTOMER", "app7_customer_analysis"),
-        _entry("app8_consolidation", "AI_APP_ID_8_CONSOLIDATE", "app8_clue_consolidated"),
+        _entry("app8_consolidation", "AI_APP_ID_8_CONSOLIDATE", "app8_clue_consolidated", "app8_consolidate"),
     )
 }
 
 ALIASES = frozenset(entry.alias for entry in CATALOG.values())
 """The short names of the apps."""
+
+_BY_SPELLING = {spelling: entry for entry in CATALOG.values() for spelling in entry.spellings}
+
+
+def find_entry(name: str) -> CatalogEntry:
+    """The app that a person or another program names: full name, short name, or another spelling.
+
+    Every entry point that takes an app's name uses this function. Raises InputError that lists the names.
+    """
+    found = _BY_SPELLING.get(name)
+    if found is None:
+        raise InputError(f"unknown app {name!r}: use one of {', '.join(CATALOG)}")
+    return found

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ai_assets.catalog import ALIASES, CATALOG
-from ai_assets.errors import ConfigurationError
+from ai_assets.catalog import ALIASES, CATALOG, find_entry
+from ai_assets.errors import ConfigurationError, InputError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -409,11 +409,13 @@ class Settings(AppIds):
     @field_validator("repaired_answers")
     @classmethod
     def _known_apps(cls, value: str) -> str:
-        named = {name.strip().lower() for name in value.split(",")}
-        unknown = sorted(named - ALIASES)
-        if value.lower() not in {"all", "none"} and unknown:
-            raise ValueError(f"all, none, or apps of {', '.join(sorted(ALIASES))}, separated by commas")
-        return ",".join(sorted(named))
+        try:
+            named = accepted_apps(value)
+        except InputError:
+            raise ValueError(
+                f"all, none, or apps of {', '.join(sorted(ALIASES))}, separated by commas"
+            ) from None
+        return "all" if named == ALIASES else ",".join(sorted(named)) or "none"
 
     @field_validator("ui_hosts")
     @classmethod
@@ -507,10 +509,11 @@ def is_in_the_clear(url: str) -> bool:
 
 
 def accepted_apps(words: str) -> frozenset[str]:
-    """The short names of apps that `all`, `none` or a list of names stands for."""
-    if words.strip().lower() == "all":
+    """The short names of the apps that `all`, `none` or a comma list of names means. Raises InputError if unknown."""
+    named = [name.strip().lower() for name in words.split(",")]
+    if named == ["all"]:
         return ALIASES
-    return frozenset(name.strip().lower() for name in words.split(",")) & ALIASES
+    return frozenset() if named == ["none"] else frozenset(find_entry(name).alias for name in named)
 
 
 def load_settings() -> Settings:

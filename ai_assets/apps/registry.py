@@ -10,12 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from ai_assets.apps.base import App, Kind
-from ai_assets.catalog import CATALOG
-from ai_assets.errors import InputError
+from ai_assets.catalog import CATALOG, find_entry
 
 APPS: Mapping[str, App[Any]] = {name: import_module(f"{__package__}.{name}").APP for name in CATALOG}
-
-_BY_ALIAS: Mapping[str, App[Any]] = {registered.entry.alias: registered for registered in APPS.values()}
 
 
 def in_order(apps: Iterable[App[Any]]) -> tuple[str, ...]:
@@ -47,8 +44,5 @@ PAIR_APPS = _about(Kind.PAIR)
 
 
 def app(name: str) -> App[Any]:
-    """The app of this name or short name (app2, app2a). Raises InputError listing the names."""
-    found = APPS.get(name) or _BY_ALIAS.get(name)
-    if found is None:
-        raise InputError(f"unknown app {name!r}: use one of {', '.join(APPS)}")
-    return found
+    """The app of this name in any of its spellings. Raises InputError that lists the names."""
+    return APPS[find_entry(name).name]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_assets.apps.base import Subject
 from ai_assets.apps.registry import PAIR_APPS
-from ai_assets.catalog import CATALOG
+from ai_assets.catalog import find_entry
 from ai_assets.chains.member_steps import About, MemberSteps
 from ai_assets.chains.outcome import Outcome, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
@@ -34,8 +34,6 @@ STEPS_OF_TIME = 5
 
 CLUE_SOURCES = {"note_created": "ai_note"}
 """What App8's clues are filed under after an event; `ai_consumption` after any other."""
-
-_BY_ALIAS = {entry.alias: entry.name for entry in CATALOG.values()}
 
 # how an attempt ended that says nothing of the app: the step is made again
 _NOT_THE_APP = frozenset({"cancelled", "lease_lost", "outcome_unknown", "database_unavailable"})
@@ -79,11 +77,10 @@ class ChainStoppedError(AiAssetsError):
 
 def apps_of(job: TriggerJob) -> tuple[str, ...]:
     """The app names of a job's chain, in order. Raises InputError for a chain that nobody knows."""
-    aliases = (job.app_chain or "").split("→")
-    unknown = [alias for alias in aliases if alias not in _BY_ALIAS]
-    if unknown:
-        raise InputError(f"trigger job {job.id} has a chain that is not known: {job.app_chain!r}")
-    return tuple(_BY_ALIAS[alias] for alias in aliases)
+    try:
+        return tuple(find_entry(name).name for name in (job.app_chain or "").split("→"))
+    except InputError as error:
+        raise InputError(f"trigger job {job.id} has a chain that is not known: {job.app_chain!r}") from error
 
 
 def about_of(job: TriggerJob) -> About:

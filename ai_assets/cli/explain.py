@@ -93,12 +93,13 @@ def _find(engine: Engine, wanted: int | tuple[str, int, str]) -> Trace:
 
 
 def cache_type_of(kind: str) -> str:
-    """The cache type that a person names by itself or by its app. Raises InputError listing the names."""
-    from ai_assets.catalog import CATALOG
+    """The cache type that a person names by itself or by its app. Raises InputError that lists the names."""
+    from ai_assets.catalog import CATALOG, find_entry
 
-    for entry in CATALOG.values():
-        if kind in (entry.cache_type, entry.name, entry.alias):
-            return entry.cache_type
-    raise InputError(
-        f"unknown cache type {kind!r}: use one of {', '.join(e.cache_type for e in CATALOG.values())}"
-    )
+    types = [entry.cache_type for entry in CATALOG.values()]
+    if kind in types:
+        return kind
+    try:
+        return find_entry(kind).cache_type
+    except InputError as error:
+        raise InputError(f"unknown cache type {kind!r}: use one of {', '.join(types)}") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ai_assets.catalog import CATALOG
+from ai_assets.catalog import CATALOG, find_entry
 from ai_assets.cli.context import Context
 from ai_assets.errors import InputError
 
@@ -114,16 +114,10 @@ def history(context: Context, apps: tuple[str, ...], limit: int, as_json: bool) 
 
 
 def app_names(named: Sequence[str]) -> list[str]:
-    """Full names of the apps named (`app2a` and `app2a_finance_area` are the same), each once; `all` is every one.
-
-    Raises InputError for one that there is not.
-    """
-    by_name = {alias: entry.name for entry in CATALOG.values() for alias in (entry.name, entry.alias)}
+    """Full names of the apps named, each once; `all` is every one. Raises InputError for an unknown one."""
     if "all" in named:
         return list(CATALOG)
-    if unknown := [name for name in named if name not in by_name]:
-        raise InputError(f"there is no app {', '.join(unknown)}; there are {', '.join(CATALOG)}, or all")
-    return list(dict.fromkeys(by_name[name] for name in named))
+    return list(dict.fromkeys(find_entry(name).name for name in named))
 
 
 def seconds(duration: str) -> float:

@@ -118,13 +118,21 @@ BODIES: dict[str, type[_Run]] = {
     RETENTION_CLUE: RunClues,
 }
 
+SPELLINGS = {
+    spelling: name
+    for name in BODIES
+    for spelling in (CATALOG[name].spellings if name in CATALOG else (name,))
+}
+"""The name of the app by each spelling that an address may have; OpenAPI shows the name alone."""
+
 
 def routes(parts: Parts) -> APIRouter:
     """An address for each app, one for its runs, and one that says which apps there are."""
     router = APIRouter(tags=["apps"], route_class=TokenRoute)
-    for name, body in BODIES.items():
+    for spelling, name in SPELLINGS.items():
+        body = BODIES[name]
         router.add_api_route(
-            f"/apps/{name}/run",
+            f"/apps/{spelling}/run",
             _run(parts, name, body),
             methods=["POST"],
             status_code=202,
@@ -143,6 +151,7 @@ def routes(parts: Parts) -> APIRouter:
             name=f"run_{name}",
             operation_id=f"run_{name}",
             summary=f"Run {name} for one subject",
+            include_in_schema=spelling == name,
         )
 
     @router.post("/apps/{app}/run", include_in_schema=False)

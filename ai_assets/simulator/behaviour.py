@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ai_assets.catalog import find_entry
 from ai_assets.errors import InputError
 from ai_assets.simulator.chance import unit
 from ai_assets.simulator.kinds import ABSURD_TURN, DEFAULT_KIND, KINDS, OK
@@ -145,10 +146,16 @@ def checked_change(values: Mapping[str, object]) -> Change:
 
 
 def checked_app(value: object) -> str:
-    """`value` if it is an app id of the simulator or `*`; else InputError."""
-    if isinstance(value, str) and (value == EVERY_APP or value in APPS):
-        return value
-    raise InputError(f"unknown app {value!r} for the simulator; known: {', '.join(APPS)}, or * for all")
+    """The simulator's app id for an app's name in any spelling, or `*`; else InputError."""
+    if value == EVERY_APP:
+        return EVERY_APP
+    try:
+        alias = find_entry(str(value)).alias
+    except InputError:
+        alias = ""
+    if alias not in APPS:
+        raise InputError(f"unknown app {value!r} for the simulator; known: {', '.join(APPS)}, or * for all")
+    return alias
 
 
 def checked_kind(value: object) -> str:

@@ -106,6 +106,12 @@ def test_no_more_run_at_once_than_there_are_places(venue_url, simulator, start_g
     assert gateway.parts.runner.quota.used == 0
 
 
+def test_an_app_runs_under_each_of_its_spellings_as_the_one_app(venue):
+    for spelling in ("app8_consolidation", "app8_consolidate", "app8"):
+        run = venue.post(f"/apps/{spelling}/run?wait=30", RUN).body
+        assert (run["app"], run["status"]) == ("app8_consolidation", "success")
+
+
 def test_clues_are_set_again_from_the_newest_answer(venue):
     assert venue.post("/apps/app3_clue/run?wait=30", RUN).body["status"] == "success"
     assert venue.post("/apps/app8_consolidation/run?wait=30", RUN).body["status"] == "success"

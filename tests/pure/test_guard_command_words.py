@@ -29,5 +29,5 @@ def test_an_app_is_named_whole_or_short_and_all_are_all():
 
 
 def test_an_app_that_there_is_not_is_told_with_those_there_are():
-    with pytest.raises(InputError, match=r"there is no app app9.*app2_finance"):
+    with pytest.raises(InputError, match=r"unknown app 'app9'.*app2_finance"):
         app_names(["app3", "app9"])
