@@ -376,6 +376,11 @@ class Settings(AppIds):
         le=256,
         description="Apps that one gateway process runs by hand side by side",
     )
+    gateway_envelope: bool = Field(
+        False,
+        validation_alias="AI_GATEWAY_ENVELOPE",
+        description="WebSockets send the old dispatcher's envelope, unless the URL has `?envelope=0`",
+    )
 
     @field_validator("home", "prices_file")
     @classmethod

@@ -103,11 +103,9 @@ class MemberSteps:
             lambda: self._reads.prompt(lambda data: app.build(self._source(app_name, data), subject)),
             self._trigger,
             also_write=self._replace_clues if consolidates else None,
+            after_reuse=self._clues_of_reused if consolidates else None,
         )
-        result = run_step(self._runtime, request, self._cancelled)
-        if consolidates and result.outcome is Outcome.REUSED:
-            result = self._clues_of_reused(result)
-        return self.adopt(result)
+        return self.adopt(run_step(self._runtime, request, self._cancelled))
 
     def without_note(self) -> StepResult:
         """The result of App6 where it has nothing to do. Later steps still read its earlier answer in the cache."""

@@ -72,6 +72,8 @@ class StepRequest:
     also_write: Callable[[Connection, Mapping[str, Any]], int | None] | None = None
     """Called with the answer inside the transaction that writes it, for `clues_set`; if it raises, the step fails
     and nothing is written."""
+    after_reuse: Callable[[StepResult], StepResult] | None = None
+    """Called with the result of a reused answer before listeners hear of it; the step's result is what it returns."""
 
 
 @dataclass(frozen=True)

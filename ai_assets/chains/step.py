@@ -23,6 +23,7 @@ from ai_assets.guard.admission import Admission, AdmissionCancelledError, Call, 
 from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.store import cache
 from ai_assets.store.engine import reachable
+from ai_assets.store.news import report_reused
 
 if TYPE_CHECKING:
     from ai_assets.apps.base import Prompt
@@ -166,7 +167,7 @@ class _Step:
     def _reused(self, found: cache.CacheEntry | None) -> StepResult:
         if found is None:
             raise AiAssetsError(f"the cached result of {self.blank.target_id} went away while it was reused")
-        return replace(
+        result = replace(
             self.blank,
             outcome=Outcome.REUSED,
             run_log_id=found.run_log_id,
@@ -174,3 +175,9 @@ class _Step:
             made_at=found.created_at,
             result=found.result_json,
         )
+        if self.request.after_reuse is not None:
+            result = self.request.after_reuse(result)
+        if result.outcome is Outcome.REUSED:
+            # whoever waits for this answer is released, though no row of the cache is written
+            report_reused(self.runtime.engine, found.id, self.request.trigger.triggered_by)
+        return result

@@ -60,7 +60,8 @@ def plain_line(heard: Heard, at: datetime) -> str:
         of = " ".join(filter(None, (told.get("alert_type"), told.get("app_type"))))
         log = f" (run log {told['log_id']})" if told.get("log_id") else ""
         return click.style(f"{start}ALERT {of}: {told.get('message', '')}{log}", fg="red")
-    return f"{start}updated {told.get('cache_type', '')} {told.get('target_id', '')} by {told.get('triggered_by', '')}"
+    word = "reused" if heard.payload.get("reused") is True else "updated"
+    return f"{start}{word} {told.get('cache_type', '')} {told.get('target_id', '')} by {told.get('triggered_by', '')}"
 
 
 def json_line(heard: Heard, at: datetime) -> str:

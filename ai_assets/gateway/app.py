@@ -107,6 +107,7 @@ def _parts(
         runner=runner,
         metrics=metrics,
         body_bytes=settings.gateway_body_bytes,
+        socket_envelope=settings.gateway_envelope,
     )
 
 

@@ -15,9 +15,10 @@ import logging
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.gateway.database import Database
@@ -28,8 +29,11 @@ from ai_assets.store.news import News
 
 logger = logging.getLogger(__name__)
 
-TYPES = {ALERTS: "alert_created", CACHE_UPDATES: "cache_updated"}
-"""What news of a channel are called where they are told."""
+CHANNELS = {"alert_created": ALERTS, "cache_updated": CACHE_UPDATES}
+"""The channel of each type of message."""
+_TYPES = {channel: name for name, channel in CHANNELS.items()}
+# what a socket may follow: each channel alone, or all
+_SETS = (*(frozenset({channel}) for channel in CHANNELS.values()), frozenset(CHANNELS.values()))
 RING = 1000
 """News of a site that are held; who is further behind reads the table."""
 PAGE = 200
@@ -41,15 +45,20 @@ _BEGIN_S = 5.0
 
 @dataclass(frozen=True)
 class Told:
-    """One piece of news as it is sent: its id, and its JSON text."""
+    """One message of the feed as it is sent: its id and channel, and its JSON text in both forms.
+
+    `envelope` is the form of the old dispatcher: type, site and payload.
+    """
 
     id: int
+    channel: str
     text: str
+    envelope: str
 
 
 @dataclass
 class Ring:
-    """What came last of one channel for one site: everything above `floor`, in order."""
+    """The newest messages of some channels for one site: everything above `floor`, in order."""
 
     floor: int
     told: deque[Told] = field(default_factory=deque)
@@ -90,7 +99,7 @@ class Hub:
     def __init__(self, url: str, database: Database) -> None:
         self._url = url
         self._database = database
-        self._rings: dict[tuple[str, int], Ring] = {}
+        self._rings: dict[tuple[frozenset[str], int], Ring] = {}
         self._woken = asyncio.Event()
         self._begun = asyncio.Event()
         self._stop = threading.Event()
@@ -117,6 +126,10 @@ class Hub:
         """Whether news come at once: Postgres tells of them, and they can be read."""
         return self.listening and self.reading
 
+    @property
+    def _sites(self) -> set[int]:
+        return {site_id for _, site_id in self._rings}
+
     async def begun(self) -> int:
         """The position, once there is one. Raises DatabaseUnavailableError where there is none for some seconds."""
         try:
@@ -126,25 +139,25 @@ class Hub:
             raise DatabaseUnavailableError("no news could be read yet") from None
         return self.position or 0
 
-    def follow(self, channel: str, site_id: int) -> Ring:
+    def follow(self, channels: frozenset[str], site_id: int) -> Ring:
         """A site's ring, which is kept until every follower has left. Needs a position."""
-        ring = self._rings.setdefault((channel, site_id), Ring(self.position or 0))
+        ring = self._rings.setdefault((channels, site_id), Ring(self.position or 0))
         ring.followers += 1
         return ring
 
-    def leave(self, channel: str, site_id: int) -> None:
+    def leave(self, channels: frozenset[str], site_id: int) -> None:
         """A follower is gone."""
-        ring = self._rings[channel, site_id]
+        ring = self._rings[channels, site_id]
         ring.followers -= 1
         if not ring.followers:
-            del self._rings[channel, site_id]
+            del self._rings[channels, site_id]
 
-    async def page(self, channel: str, site_id: int, position: int) -> list[Told]:
+    async def page(self, channels: frozenset[str], site_id: int, position: int) -> list[Told]:
         """What the table holds above a position, at most a page. Raises DatabaseUnavailableError."""
         found = await self._database.read(
-            "reading news", lambda connection: news.of_site(connection, channel, site_id, position, PAGE)
+            "reading news", lambda connection: news.of_site(connection, channels, site_id, position, PAGE)
         )
-        return [told(item) for item in found]
+        return [told(item, site_id) for item in found]
 
     async def _read(self) -> None:
         while True:
@@ -186,15 +199,17 @@ class Hub:
     def _publish(self, found: Iterable[News]) -> None:
         for item in found:
             # what concerns every site goes to each
-            rings = (
-                [ring for (channel, _), ring in self._rings.items() if channel == item.channel]
-                if item.site_id is None
-                else [ring for ring in (self._rings.get((item.channel, item.site_id)),) if ring]
-            )
-            if rings:
-                one = told(item)
-                for ring in rings:
-                    ring.add(one)
+            sites = self._sites if item.site_id is None else (item.site_id,)
+            for site_id in sites:
+                rings = [
+                    ring
+                    for channels in _SETS
+                    if item.channel in channels and (ring := self._rings.get((channels, site_id)))
+                ]
+                if rings:
+                    one = told(item, site_id)
+                    for ring in rings:
+                        ring.add(one)
             self.position = item.id
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -217,7 +232,21 @@ class Hub:
             self.listening = False
 
 
-def told(item: News) -> Told:
-    """A piece of news as it is sent."""
-    content = {"id": item.id, "type": TYPES.get(item.channel, item.channel), **item.content}
-    return Told(item.id, json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+def told(item: News, site_id: int) -> Told:
+    """A row of the feed as it is sent to a site's sockets."""
+    name = _TYPES.get(item.channel, item.channel)
+    content = {"id": item.id, **item.content}
+    return Told(
+        item.id,
+        item.channel,
+        message(name, site_id, content, in_envelope=False),
+        message(name, site_id, content, in_envelope=True),
+    )
+
+
+def message(name: str, site_id: int, content: Mapping[str, Any], *, in_envelope: bool) -> str:
+    """A message of a site's socket as JSON: flat, or in the envelope of the old dispatcher."""
+    told = (
+        {"type": name, "site_id": site_id, "payload": content} if in_envelope else {"type": name, **content}
+    )
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))

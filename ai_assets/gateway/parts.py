@@ -30,3 +30,5 @@ class Parts:
     runner: Runner
     metrics: Metrics
     body_bytes: int
+    socket_envelope: bool
+    """Whether sockets send the old dispatcher's envelope unless their address says otherwise."""

@@ -1,5 +1,7 @@
 """WebSockets with a site's news: `/ws/ai-alerts/{site_id}` and `/ws/ai-cache/{site_id}`.
 
+`?types=` chooses what a socket sends, and `?envelope=1` the message form of the old dispatcher.
+
 Each is a position that walks along the news: from memory, or from the table where it is further behind, so that with
 `?since=ID` nothing is missed and nothing comes twice. Here: one socket's life. Not here: where news come from (`hub`).
 """
@@ -7,9 +9,9 @@ Each is a position that walks along the news: from memory, or from the table whe
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +21,11 @@ from starlette.websockets import WebSocketDisconnect
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.gateway.access import SUBPROTOCOL, check_role, check_site
 from ai_assets.gateway.door import deny
+from ai_assets.gateway.hub import CHANNELS, message
 from ai_assets.gateway.limits import Bucket
 from ai_assets.gateway.problems import Problem, of_error
 from ai_assets.gateway.protocols import ABORT
 from ai_assets.store import news
-from ai_assets.store.listen import ALERTS, CACHE_UPDATES
 from ai_assets.store.tokens import LARGEST_ID
 
 if TYPE_CHECKING:
@@ -62,21 +64,24 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.websocket("/ws/ai-alerts/{site_id}")
     async def alerts(websocket: WebSocket) -> None:
-        await _serve(parts, websocket, ALERTS)
+        await _serve(parts, websocket, "alert_created")
 
     @router.websocket("/ws/ai-cache/{site_id}")
     async def cache(websocket: WebSocket) -> None:
-        await _serve(parts, websocket, CACHE_UPDATES)
+        await _serve(parts, websocket, "cache_updated")
 
     return router
 
 
-async def _serve(parts: Parts, websocket: WebSocket, channel: str) -> None:
+async def _serve(parts: Parts, websocket: WebSocket, default_type: str) -> None:
     token: Token = websocket.state.token
+    query = websocket.query_params
     try:
         site_id = _number("site", websocket.path_params["site_id"], 1)
-        given = websocket.query_params.get("since")
+        given = query.get("since")
         since = None if given is None else _number("since", given, 0)
+        channels = _channels(query.get("types", default_type))
+        in_envelope = _flag("envelope", query.get("envelope"), parts.socket_envelope)
         check_role(token, "read")
         check_site(token, site_id)
         parts.sockets.take(token.id)
@@ -84,9 +89,25 @@ async def _serve(parts: Parts, websocket: WebSocket, channel: str) -> None:
         await _refuse(parts, websocket, problem)
         return
     try:
-        await _Socket(parts, websocket, token, channel, site_id).live(since)
+        socket = _Socket(parts, websocket, token, channels, site_id, in_envelope=in_envelope)
+        await socket.live(since)
     finally:
         parts.sockets.release(token.id)
+
+
+def _channels(given: str) -> frozenset[str]:
+    names = given.split(",")
+    if not set(names) <= CHANNELS.keys():
+        raise Problem(422, "bad-input", f"types is no comma-separated list of {', '.join(CHANNELS)}")
+    return frozenset(CHANNELS[name] for name in names)
+
+
+def _flag(what: str, given: str | None, default: bool) -> bool:
+    if given is None:
+        return default
+    if given not in {"0", "1"}:
+        raise Problem(422, "bad-input", f"{what} is neither 0 nor 1")
+    return given == "1"
 
 
 def _number(what: str, given: str, least: int) -> int:
@@ -103,12 +124,22 @@ async def _refuse(parts: Parts, websocket: WebSocket, problem: Problem) -> None:
 
 
 class _Socket:
-    def __init__(self, parts: Parts, websocket: WebSocket, token: Token, channel: str, site_id: int) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        websocket: WebSocket,
+        token: Token,
+        channels: frozenset[str],
+        site_id: int,
+        *,
+        in_envelope: bool,
+    ) -> None:
         self._parts = parts
         self._hub = parts.hub
         self._websocket = websocket
         self._token = token
-        self._channel = channel
+        self._channels = channels
+        self._in_envelope = in_envelope
         self._site_id = site_id
         self._position = 0
         self._kept_from = 0
@@ -123,13 +154,13 @@ class _Socket:
             await _refuse(self._parts, self._websocket, problem)
             return
         # from here on nothing is missed: the ring holds what comes after its floor
-        ring = self._hub.follow(self._channel, self._site_id)
+        ring = self._hub.follow(self._channels, self._site_id)
         try:
             await self._accept()
-            ready: dict[str, Any] = {"type": "ready", "since": self._position}
+            ready: dict[str, Any] = {"since": self._position}
             if since is not None:
                 ready["complete"] = self._kept_from <= since + 1 and self._position == since
-            await self._send(json.dumps(ready))
+            await self._send_own("ready", ready)
             await self._until_either(self._walk(ring), self._read())
         except _EndedError as ended:
             self._parts.metrics.count("sockets_ended_total", reason=ended.reason)
@@ -141,7 +172,7 @@ class _Socket:
             # it is closed; the framework says so in one of these ways
             pass
         finally:
-            self._hub.leave(self._channel, self._site_id)
+            self._hub.leave(self._channels, self._site_id)
 
     async def _begin(self, since: int | None) -> int:
         """Where it begins. A `since` of another time (a restored database) is the newest, and said to be no complete
@@ -177,7 +208,7 @@ class _Socket:
                 if time.monotonic() - last_word >= ALIVE_S and ring.above(self._position) == []:
                     # this site's news up to the hub's position are all sent; no await since that was looked at
                     self._position = max(self._position, self._hub.position or 0)
-                    await self._send(json.dumps({"type": "alive", "since": self._position}))
+                    await self._send_own("alive", {"since": self._position})
                     last_word = time.monotonic()
 
     async def _from_table(self, ring: Ring) -> list[Told]:
@@ -186,7 +217,7 @@ class _Socket:
         floor = ring.floor
         while True:
             try:
-                found = await self._hub.page(self._channel, self._site_id, self._position)
+                found = await self._hub.page(self._channels, self._site_id, self._position)
                 break
             except DatabaseUnavailableError:
                 # its position stands: it goes on when Postgres is back
@@ -197,10 +228,14 @@ class _Socket:
 
     async def _pass_on(self, found: list[Told]) -> None:
         for item in found:
-            await self._send(item.text)
+            await self._send(item.envelope if self._in_envelope else item.text)
             self._position = item.id
-        self._parts.metrics.count("news_sent_total", len(found), channel=self._channel)
+        for channel, count in Counter(item.channel for item in found).items():
+            self._parts.metrics.count("news_sent_total", count, channel=channel)
         await self._still_allowed()
+
+    async def _send_own(self, name: str, content: dict[str, Any]) -> None:
+        await self._send(message(name, self._site_id, content, in_envelope=self._in_envelope))
 
     async def _send(self, text: str) -> None:
         try:

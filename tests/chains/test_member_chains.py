@@ -194,6 +194,28 @@ def test_the_same_data_costs_no_second_call_and_still_sets_the_clues(make_runtim
         events.rows("select category, summary, detail, source from biz.member_retention_clue order by id")
         == kept
     )
+    # a listener who reads the clues when it hears of App8's answer finds the new ones
+    (told,) = events.rows(
+        "select told_at from biz.ai_news where content ->> 'cache_type' = 'app8_clue_consolidated'"
+        " and (content ->> 'reused')::boolean"
+    )
+    assert told > events.rows("select max(created_at) from biz.member_retention_clue")[0]
+
+
+def test_a_reused_app8_answer_whose_clues_cannot_be_set_is_failed_and_not_reported_as_reused(
+    make_runtime, events
+):
+    events.consumption()
+    events.work(make_runtime())
+    events.run("update biz.ai_trigger_jobs set dedup_key = null")
+    events.run("alter table biz.member_retention_clue add constraint none_any_more check (id < 0) not valid")
+    again = events.consumption()
+    events.work(make_runtime())
+    assert events.outcomes(again)["app8_consolidation"] == "failed"
+    reused = (
+        "select content ->> 'cache_type' from biz.ai_news where (content ->> 'reused')::boolean order by id"
+    )
+    assert events.rows(reused) == [("app3_clue",), ("app7_customer_analysis",)]
 
 
 def test_a_forced_event_runs_though_it_is_a_duplicate_and_makes_new_answers(make_runtime, events, simulator):

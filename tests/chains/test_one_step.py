@@ -137,6 +137,24 @@ def test_the_same_prompt_is_reused_without_a_call_a_row_or_a_token(make_runtime,
     assert len(rows(runtime, "select 1 from biz.ai_cache")) == 1
 
 
+def test_a_reuse_is_reported_to_the_feed_with_who_asked_for_it_now(make_runtime, simulator: Simulator):
+    runtime = make_runtime()
+    made, reused = step(runtime), step(runtime, triggered_by="dws_completed")
+    feed = [row["content"] for row in rows(runtime, "select content from biz.ai_news order by id")]
+    assert [(told["cache_id"], told["triggered_by"], told.get("reused")) for told in feed] == [
+        (made.cache_id, "admin_manual", None),
+        (reused.cache_id, "dws_completed", True),
+    ]
+
+
+def test_a_reuse_that_cannot_be_reported_fails_no_step(make_runtime, simulator: Simulator):
+    runtime = make_runtime()
+    step(runtime)
+    with runtime.engine.begin() as connection:
+        connection.execute(text("drop function biz.ai_tell_reused"))
+    assert step(runtime).outcome is Outcome.REUSED
+
+
 def test_forced_makes_a_new_answer_and_history_is_kept(make_runtime, simulator: Simulator):
     runtime = make_runtime()
     first, second = step(runtime), step(runtime, forced=True)

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ai_assets.gateway import hub, sockets
 from ai_assets.gateway.hub import Ring, Told
-from ai_assets.store import tokens
+from ai_assets.store import news, tokens
 from ai_assets.store.listen import Listening
 
 ALERTS = "/ws/ai-alerts/1001"
@@ -51,6 +51,101 @@ def test_cache_news_are_told_on_their_own_socket(gateway):
         "7_555",
         "consumption",
     )
+
+
+BOTH = f"{ALERTS}?types=alert_created,cache_updated"
+
+
+def test_one_socket_sends_both_types_in_the_order_of_the_commits_when_asked(gateway):
+    with gateway.socket(BOTH) as socket:
+        gateway.heard(socket)
+        gateway.alert("first")
+        gateway.cached("555")
+        gateway.alert("every", None)
+        gateway.cached("556")
+        heard = [gateway.heard(socket) for _ in range(4)]
+    assert [(news["id"], news["type"]) for news in heard] == [
+        (1, "alert_created"),
+        (2, "cache_updated"),
+        (3, "alert_created"),
+        (4, "cache_updated"),
+    ]
+
+
+def test_since_gives_both_types_once_across_pages_and_a_socket_of_one_type_only_its_own(gateway, monkeypatch):
+    monkeypatch.setattr(hub, "PAGE", 3)
+    for number in range(8):
+        gateway.alert(str(number), 1001 if number % 2 else None)
+        gateway.cached("of another site", 1002, run_log=number)
+        gateway.cached(run_log=number)
+    with gateway.socket(f"{BOTH}&since=3") as socket, gateway.socket(f"{ALERTS}?since=3") as alerts:
+        assert gateway.heard(socket) == gateway.heard(alerts)
+        gateway.alert("live")
+        heard = [gateway.heard(socket) for _ in range(15)]
+        of_alerts = [gateway.heard(alerts) for _ in range(8)]
+    assert [news["id"] for news in heard] == [number for number in range(4, 26) if number % 3 != 2]
+    assert {news["type"] for news in of_alerts} == {"alert_created"}
+    assert [news["id"] for news in of_alerts] == [*range(4, 25, 3), 25]
+
+
+def test_in_the_envelope_each_message_is_type_site_and_payload(gateway, monkeypatch):
+    monkeypatch.setattr(sockets, "ALIVE_S", 0.1)
+    monkeypatch.setattr(sockets, "_LOOK_S", 0.1)
+    with gateway.socket(f"{BOTH}&envelope=1") as socket, gateway.socket(BOTH) as flat:
+        assert gateway.heard(socket) == {"type": "ready", "site_id": 1001, "payload": {"since": 0}}
+        assert gateway.heard(flat)["type"] == "ready"
+        for send in (gateway.alert, gateway.cached):
+            send()
+            # a slow machine may have had time for an `alive` in between
+            while (told := gateway.heard(socket))["type"] == "alive":
+                pass
+            while (plain := gateway.heard(flat))["type"] == "alive":
+                pass
+            assert told == {"type": plain.pop("type"), "site_id": 1001, "payload": plain}
+        while (alive := gateway.heard(socket))["type"] != "alive":
+            pass
+        assert alive == {"type": "alive", "site_id": 1001, "payload": {"since": 2}}
+
+
+def test_in_the_envelope_what_concerns_every_site_names_the_sockets_site(gateway):
+    with (
+        gateway.socket(f"{ALERTS}?envelope=1") as socket,
+        gateway.socket("/ws/ai-alerts/1002?envelope=1") as other,
+    ):
+        gateway.heard(socket), gateway.heard(other)
+        gateway.alert("every", None)
+        for one, site in ((socket, 1001), (other, 1002)):
+            told = gateway.heard(one)
+            assert (told["site_id"], told["payload"]["site_id"], told["payload"]["message"]) == (
+                site,
+                None,
+                "every",
+            )
+
+
+def test_the_setting_makes_the_envelope_the_default_and_the_address_goes_before_it(
+    database_url, start_gateway
+):
+    gateway = start_gateway(database_url, AI_GATEWAY_ENVELOPE=True)
+    for query, ready in (("", {"site_id": 1001, "payload": {"since": 0}}), ("?envelope=0", {"since": 0})):
+        with gateway.socket(f"{ALERTS}{query}") as socket:
+            assert gateway.heard(socket) == {"type": "ready", **ready}
+
+
+def test_a_reused_answer_is_a_cache_update_live_and_after_a_reconnect(gateway):
+    cached = gateway.cached()
+    with gateway.socket(f"{BOTH}&since=1") as socket:
+        gateway.heard(socket)
+        news.report_reused(gateway.engine, cached, "admin_manual")
+        live = gateway.heard(socket)
+    assert (live["id"], live["type"], live["cache_id"]) == (2, "cache_updated", cached)
+    assert (live["triggered_by"], live["reused"]) == ("admin_manual", True)
+    with gateway.socket("/ws/ai-cache/1001?since=0") as socket:
+        gateway.heard(socket)
+        made, reused = gateway.heard(socket), gateway.heard(socket)
+    assert "reused" not in made
+    assert reused == live
+    assert made["created_at"] == reused["created_at"]
 
 
 def test_a_site_is_told_of_itself_and_of_what_concerns_every_site(gateway):
@@ -215,7 +310,12 @@ def test_a_since_before_what_is_kept_is_said_to_be_not_complete(gateway):
 
 
 @pytest.mark.parametrize(
-    "path", ["/ws/ai-alerts/0", "/ws/ai-alerts/x", f"{ALERTS}?since=-1", f"{ALERTS}?since=1e3"]
+    "path",
+    ["/ws/ai-alerts/0", "/ws/ai-alerts/x", f"{ALERTS}?since=-1", f"{ALERTS}?since=1e3"]
+    + [
+        f"{ALERTS}?{query}"
+        for query in ("types=", "types=cache_updated,x", "types=all", "envelope=", "envelope=yes")
+    ],
 )
 def test_a_part_of_the_address_of_another_form_is_422(gateway, path):
     with pytest.raises(InvalidStatus) as refused:
@@ -289,7 +389,7 @@ def test_a_ring_forgets_its_oldest_and_says_who_is_further_behind(monkeypatch):
         assert ring.above(9) is None
         assert ring.above(10) == []
         for number in (11, 15, 16, 20):
-            ring.add(Told(number, ""))
+            ring.add(Told(number, "ai_alert", "", ""))
         assert ring.above(10) is None
         assert [item.id for item in ring.above(11)] == [15, 16, 20]
         assert [item.id for item in ring.above(17)] == [20]

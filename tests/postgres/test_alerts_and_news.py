@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import make_engine, wait_readable
+from ai_assets.store.news import report_reused
 
 
 @pytest.fixture
@@ -91,6 +92,50 @@ def test_news_of_the_cache_come_when_the_transaction_commits_and_never_if_it_doe
             {"site_id": 1001, "cache_type": "app3_clue", "target_id": "555", "triggered_by": "consumption"},
         )
     ]
+
+
+def test_a_reused_answer_is_a_notification_with_reused_and_who_asked_now(db, heard):
+    with db.engine.begin() as connection:
+        write(connection)
+    report_reused(db.engine, db.value("select id from biz.ai_cache"), "task_assigned")
+    assert heard(2)[1] == (
+        "ai_cache_updated",
+        {
+            "site_id": 1001,
+            "cache_type": "app3_clue",
+            "target_id": "555",
+            "triggered_by": "task_assigned",
+            "reused": True,
+        },
+    )
+    assert db.count("biz.ai_cache") == 1
+    assert db.value("select count(*) from biz.ai_news") == 2
+
+
+def test_a_reuse_of_an_answer_that_is_gone_reports_nothing(db, heard):
+    report_reused(db.engine, 987, "task_assigned")
+    assert heard(0) == []
+    assert db.count("biz.ai_news") == 0
+
+
+def test_a_reuse_is_notified_though_the_feed_cannot_be_written(db, heard):
+    with db.engine.begin() as connection:
+        write(connection)
+        connection.execute(text("alter table biz.ai_news rename to elsewhere"))
+    try:
+        report_reused(db.engine, db.value("select id from biz.ai_cache"), "task_assigned")
+        assert [told.get("reused") for _, told in heard(2)] == [None, True]
+    finally:
+        with db.engine.begin() as connection:
+            connection.execute(text("alter table biz.elsewhere rename to ai_news"))
+
+
+def test_trouble_with_reporting_a_reuse_is_logged_and_never_raised(caplog):
+    away = make_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    with caplog.at_level(logging.WARNING, logger="ai_assets.store.news"):
+        report_reused(away, 7, "task_assigned")
+    (record,) = caplog.records
+    assert record.args[0] == 7
 
 
 @pytest.mark.parametrize(
