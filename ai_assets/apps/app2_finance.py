@@ -25,7 +25,7 @@ def build(finance: SiteFinance, subject: Subject) -> Prompt:
     # here: the code location loads this module for its version alone
     from ai_assets.apps.finance_prompt import build_finance_prompt
 
-    check_whole_site(subject)
+    check_whole_site(APP2.name, subject)
     return build_finance_prompt(APP2.name, VERSION, finance, subject)
 
 

@@ -25,7 +25,7 @@ def build(finance: SiteFinance, subject: Subject) -> Prompt:
     # here: the code location loads this module for its version alone
     from ai_assets.apps.finance_prompt import build_finance_prompt
 
-    check_one_area(subject)
+    check_one_area(APP2A.name, subject)
     return build_finance_prompt(APP2A.name, VERSION, finance, subject)
 
 

@@ -39,7 +39,7 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     from ai_assets.apps.prompt import make_prompt
     from ai_assets.warehouse.contract import MEMBERS
 
-    check_member(subject)
+    check_member(ENTRY.name, subject)
     data = source.data
     content: dict[str, Any] = {
         **head(TASK, ANSWER_FORM, source, subject),

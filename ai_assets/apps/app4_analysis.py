@@ -35,7 +35,7 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     from ai_assets.apps.prompt import make_prompt
     from ai_assets.warehouse.contract import ASSISTANT_TASKS, ASSISTANTS, MEMBERS
 
-    check_pair(subject)
+    check_pair(ENTRY.name, subject)
     data = source.data
     together = data.together
     content: dict[str, Any] = {

@@ -37,7 +37,7 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     from ai_assets.apps.prompt import make_prompt
     from ai_assets.warehouse.contract import ASSISTANTS, MEMBERS
 
-    check_pair(subject)
+    check_pair(ENTRY.name, subject)
     data = source.data
     content: dict[str, Any] = {
         **head(TASK, ANSWER_FORM, source, subject),

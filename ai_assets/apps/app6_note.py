@@ -45,7 +45,7 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     from ai_assets.apps.prompt import make_prompt
     from ai_assets.warehouse.contract import MEMBERS
 
-    check_member(subject)
+    check_member(ENTRY.name, subject)
     data, note = source.data, source.note
     if note is None:
         raise PromptError(f"member {subject.member_id} of site {subject.site_id} has no note")

@@ -41,7 +41,7 @@ def build(source: MemberSource, subject: Subject) -> Prompt:
     from ai_assets.apps.member_prompt import head, references
     from ai_assets.apps.prompt import make_prompt
 
-    check_member(subject)
+    check_member(ENTRY.name, subject)
     data = source.data
     from_consumption, from_note = (source.given.get(name) for name in MERGED)
     content: dict[str, Any] = {

@@ -60,12 +60,12 @@ class Kind(Enum):
 class SubjectType:
     """Whom or what an app is about.
 
-    `check` raises InputError for a subject that the app cannot take, before anything is spent. `target_id`: its
-    target in the cache.
+    `check` gets the app's name and raises InputError, naming the app, for a subject that it cannot take, before
+    anything is spent. `target_id`: its target in the cache.
     """
 
     kind: Kind
-    check: Callable[[Subject], None]
+    check: Callable[[str, Subject], None]
     target_id: Callable[[Subject], str]
 
 
@@ -109,7 +109,7 @@ class App(Generic[Source]):
 
     def check(self, subject: Subject) -> None:
         """Raise InputError for a subject that the app cannot take."""
-        self.about.check(subject)
+        self.about.check(self.name, subject)
 
     def target_id(self, subject: Subject) -> str:
         """The target in the cache."""

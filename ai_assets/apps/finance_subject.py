@@ -15,26 +15,26 @@ APP2 = CATALOG["app2_finance"]
 APP2A = CATALOG["app2a_finance_area"]
 
 
-def check_whole_site(subject: Subject) -> None:
+def check_whole_site(app_name: str, subject: Subject) -> None:
     """App2's subject; no area means `all`. Raises InputError saying what is missing or wrong."""
-    _check_site_and_window(APP2.name, subject)
+    _check_site_and_window(app_name, subject)
     if subject.area is None:
         return
     check_area_name(subject.area)
     if subject.area != ALL:
         raise InputError(
-            f"{APP2.name} is for area {ALL} only: area {subject.area} belongs to {APP2A.name}, run that one"
+            f"{app_name} is for area {ALL} only: area {subject.area} belongs to {APP2A.name}, run that one"
         )
 
 
-def check_one_area(subject: Subject) -> None:
+def check_one_area(app_name: str, subject: Subject) -> None:
     """App2a's subject. Raises InputError saying what is missing or wrong."""
-    _check_site_and_window(APP2A.name, subject)
+    _check_site_and_window(app_name, subject)
     if not subject.area:
-        raise InputError(f"{APP2A.name} needs an area: one of {', '.join(a for a in AREAS if a != ALL)}")
+        raise InputError(f"{app_name} needs an area: one of {', '.join(a for a in AREAS if a != ALL)}")
     check_area_name(subject.area)
     if subject.area == ALL:
-        raise InputError(f"{APP2A.name} is not for area {ALL}: that belongs to {APP2.name}, run that one")
+        raise InputError(f"{app_name} is not for area {ALL}: that belongs to {APP2.name}, run that one")
 
 
 def target_id(subject: Subject) -> str:

@@ -13,14 +13,16 @@ LARGEST_ID = 2**63 - 1
 """Ids are bigint in the contract's tables."""
 
 
-def check_member(subject: Subject) -> None:
-    """The subject of App3, App6, App7 and App8. Raises InputError saying what is missing or wrong."""
-    _check_ids(("site", subject.site_id), ("member", subject.member_id))
+def check_member(app_name: str, subject: Subject) -> None:
+    """The subject of App3, App6, App7 and App8. Raises InputError naming the app and what is missing or wrong."""
+    _check_ids(app_name, site_id=subject.site_id, member_id=subject.member_id)
 
 
-def check_pair(subject: Subject) -> None:
-    """The subject of App4 and App5. Raises InputError saying what is missing or wrong."""
-    _check_ids(("site", subject.site_id), ("member", subject.member_id), ("assistant", subject.assistant_id))
+def check_pair(app_name: str, subject: Subject) -> None:
+    """The subject of App4 and App5. Raises InputError naming the app and what is missing or wrong."""
+    _check_ids(
+        app_name, site_id=subject.site_id, member_id=subject.member_id, assistant_id=subject.assistant_id
+    )
 
 
 def member_target(subject: Subject) -> str:
@@ -37,15 +39,14 @@ MEMBER = SubjectType(Kind.MEMBER, check_member, member_target)
 PAIR = SubjectType(Kind.PAIR, check_pair, pair_target)
 
 
-def _check_ids(*ids: tuple[str, int | None]) -> None:
+def _check_ids(app_name: str, **ids: int | None) -> None:
     # zero is what a form left empty sends
-    missing = [f"the id of {_article(what)} {what}" for what, number in ids if not number]
+    missing = [name for name, number in ids.items() if not number]
     if missing:
-        raise InputError(f"this app needs {' and '.join(missing)}")
-    for what, number in ids:
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
-            raise InputError(f"{number!r} is no id of {_article(what)} {what}: use a whole number from 1 on")
-
-
-def _article(what: str) -> str:
-    return "an" if what == "assistant" else "a"
+        raise InputError(f"{app_name} needs {' and '.join(missing)}")
+    for name, number in ids.items():
+        # only a number is quoted: what stands in place of one may be anything
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise InputError(f"{app_name}: {name} is no whole number")
+        if not 0 < number <= LARGEST_ID:
+            raise InputError(f"{app_name}: {name} {number} is not between 1 and {LARGEST_ID}")

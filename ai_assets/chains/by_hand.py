@@ -8,35 +8,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from ai_assets.apps.answers import AnalysisAnswer
 from ai_assets.apps.base import Subject
 from ai_assets.apps.member_subject import LARGEST_ID, check_member
-from ai_assets.apps.people_text import inert
 from ai_assets.apps.registry import FINANCE_APPS, PAIR_APPS
 from ai_assets.apps.registry import app as find_app
-from ai_assets.chains.member_chain import note_of
+from ai_assets.chains.manual_payload import CluePayload, NotePayload, TacticsPayload, read_payload
 from ai_assets.chains.member_steps import RETENTION_CLUE, About, MemberSteps
 from ai_assets.chains.outcome import StepRequest, StepResult, Trigger
 from ai_assets.chains.site_figures import SiteFigures
 from ai_assets.chains.step import run_step
 from ai_assets.errors import InputError, MissingSubjectError
+from ai_assets.warehouse.people import Note
 
 if TYPE_CHECKING:
+    from ai_assets.chains.manual_payload import ManualPayload
     from ai_assets.chains.runtime import Runtime
-    from ai_assets.warehouse.people import Note
-
-CLUE_SOURCES = ("ai_consumption", "ai_note")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks for. `payload` is App5's App4 answer, App6's note or App8's clue source."""
+    """What a person asks for. `payload` has the keys of the app's model in `ai_assets.chains.manual_payload`."""
 
     app_name: str
     subject: Subject
@@ -50,10 +46,10 @@ def check(asked: Asked) -> None:
     if asked.app_name != RETENTION_CLUE:
         find_app(asked.app_name).check(asked.subject)
     else:
-        check_member(asked.subject)
+        check_member(RETENTION_CLUE, asked.subject)
     if asked.subject.site_id > LARGEST_ID:
-        raise InputError(f"{asked.subject.site_id} is no id of a site: it is too large")
-    _about(asked)
+        raise InputError(f"{asked.app_name}: site_id {asked.subject.site_id} is too large")
+    _payload(asked)
 
 
 def run_by_hand(runtime: Runtime, asked: Asked, cancelled: threading.Event | None = None) -> StepResult:
@@ -63,19 +59,23 @@ def run_by_hand(runtime: Runtime, asked: Asked, cancelled: threading.Event | Non
     WarehouseError, ConfigurationError (no app id), DatabaseUnavailableError: all before anything is spent.
     """
     check(asked)
-    trigger = Trigger(forced=asked.forced)
-    if asked.app_name != RETENTION_CLUE:
-        name = find_app(asked.app_name).name
+    payload = _payload(asked)
+    trigger = Trigger(triggered_by=payload.triggered_by, forced=asked.forced)
+    name = _name(asked)
+    if name != RETENTION_CLUE:
         runtime.app_id(find_app(name))
         if name in FINANCE_APPS:
             return _finance(runtime, asked, trigger, cancelled or threading.Event())
-    steps = MemberSteps(runtime, _about(asked), trigger, cancelled)
-    steps.check()
-    if asked.app_name == RETENTION_CLUE:
+    steps = MemberSteps(runtime, _about(asked, payload), trigger, cancelled)
+    try:
+        steps.check()
+    except MissingSubjectError as error:
+        raise MissingSubjectError(f"{name}: {error}") from None
+    if name == RETENTION_CLUE:
         return steps.set_clues()
     if name == "app6_note" and not steps.has_note():
         raise MissingSubjectError(
-            f"member {asked.subject.member_id} of site {asked.subject.site_id} has no note: give one in the "
+            f"{name}: member {asked.subject.member_id} of site {asked.subject.site_id} has no note: give one in the "
             "payload as note_content"
         )
     return steps.run(name)
@@ -90,50 +90,32 @@ def _finance(runtime: Runtime, asked: Asked, trigger: Trigger, cancelled: thread
     return run_step(runtime, request, cancelled)
 
 
-def _about(asked: Asked) -> About:
-    payload, subject = asked.payload, asked.subject
-    source = payload.get("source", CLUE_SOURCES[0])
-    if source not in CLUE_SOURCES:
-        raise InputError(f"payload.source is unknown: use one of {', '.join(CLUE_SOURCES)}")
-    # an assistant who has no part in it is neither looked for nor read
-    of_pair = asked.app_name != RETENTION_CLUE and find_app(asked.app_name).name in PAIR_APPS
-    return About(
+def _name(asked: Asked) -> str:
+    return RETENTION_CLUE if asked.app_name == RETENTION_CLUE else find_app(asked.app_name).name
+
+
+def _payload(asked: Asked) -> ManualPayload:
+    return read_payload(_name(asked), asked.payload)
+
+
+def _about(asked: Asked, payload: ManualPayload) -> About:
+    subject = asked.subject
+    about = About(
         site_id=subject.site_id,
         member_id=subject.member_id or 0,
-        assistant_id=subject.assistant_id if of_pair else None,
+        # an assistant who has no part in it is neither looked for nor read
+        assistant_id=subject.assistant_id if _name(asked) in PAIR_APPS else None,
         as_of=asked.as_of,
-        note=_note(payload),
-        analysis=_analysis(payload),
-        clue_source=source,
     )
-
-
-def _note(payload: Mapping[str, Any]) -> Note | None:
-    if "note_content" not in payload:
-        return None
-    words = payload["note_content"]
-    if not isinstance(words, str):
-        raise InputError(
-            "payload.note_content is no text: give the note's text, or leave it out for the newest"
-        )
-    # as the prompt will have them: control characters alone are no note
-    if not inert(words).strip():
-        raise InputError(
-            "payload.note_content is empty: give the note's text, or leave it out for the newest"
-        )
-    return note_of(payload)
-
-
-def _analysis(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    # the answer itself, even where a part of it is missing: another one must not be taken in silence
-    itself = payload if AnalysisAnswer.model_fields.keys() & payload.keys() else None
-    given = payload.get("app4_analysis", itself)
-    if given is None:
-        return None
-    try:
-        return AnalysisAnswer.model_validate(given).model_dump()
-    except ValidationError as error:
-        faults = "; ".join(
-            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors()
-        )
-        raise InputError(f"payload.app4_analysis is no answer of App4: {faults}") from None
+    match payload:
+        case NotePayload(note_content=str(words)):
+            noted_by = (payload.noted_by_name or "").strip() or None
+            note = Note(words, noted_by, payload.noted_by_created_at, payload.note_id)
+            return replace(about, note=note)
+        case TacticsPayload(app4_analysis=given) if given is not None:
+            # as an answer of App4 is kept: without blanks around its texts
+            analysis = AnalysisAnswer.model_validate(given.model_dump()).model_dump()
+            return replace(about, analysis=analysis)
+        case CluePayload():
+            return replace(about, clue_source=payload.source)
+    return about

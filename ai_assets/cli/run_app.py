@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--payload",
     default="{}",
-    help='JSON: {"note_content": …} for App6, {"app4_analysis": {…}} for App5, {"source": "ai_note"} for App8.',
+    help='JSON: {"note_content": …, "noted_by_name": …, "noted_by_created_at": …} for App6, {"app4_analysis": {…}} for '
+    'App5, {"source": "ai_note"} for App8, {"triggered_by": …} for each. Another key is an error.',
 )
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="As-of date. Default: the newest batch's.")
 @click.option("--reuse", is_flag=True, help="Take the cached result where the prompt is the same.")

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ai_assets.chains.manual_payload import safe_key
 from ai_assets.errors import (
     AiAssetsError,
     ConfigurationError,
@@ -140,7 +141,9 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 def _where(location: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in location if part not in _TAGS)
+    return ".".join(
+        safe_key(part) if isinstance(part, str) else str(part) for part in location if part not in _TAGS
+    )
 
 
 def _of_framework(error: HTTPException) -> Problem:

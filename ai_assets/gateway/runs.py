@@ -10,18 +10,26 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from ai_assets.apps.base import Subject
 from ai_assets.apps.registry import APPS, PAIR_APPS
 from ai_assets.catalog import CATALOG
-from ai_assets.chains.by_hand import CLUE_SOURCES, Asked, check
+from ai_assets.chains.by_hand import Asked, check
+from ai_assets.chains.manual_payload import (
+    PAYLOADS,
+    CluePayload,
+    Id,
+    ManualPayload,
+    NotePayload,
+    TacticsPayload,
+)
 from ai_assets.chains.member_steps import RETENTION_CLUE
 from ai_assets.gateway.access import check_site, holder_with
 from ai_assets.gateway.answers import IdempotencyKey, answer, asked
 from ai_assets.gateway.bodies import TokenRoute
 from ai_assets.gateway.problems import Problem, documented
-from ai_assets.gateway.shapes import INK, AppRunAnswer, Id, IsoDate, Sent
+from ai_assets.gateway.shapes import AppRunAnswer, IsoDate
 from ai_assets.store import app_runs, cache, sent_once
 from ai_assets.store.tokens import LARGEST_ID, Token
 from ai_assets.warehouse.areas import ALL, AREAS
@@ -45,7 +53,7 @@ Window = Literal[WINDOWS]  # type: ignore[valid-type]
 LeafArea = Literal[tuple(area for area in AREAS if area != ALL)]  # type: ignore[valid-type]
 
 
-class _Run(Sent):
+class _Run(ManualPayload):
     """What every app takes."""
 
     site_id: Annotated[Id, Field(examples=[1001])]
@@ -53,13 +61,17 @@ class _Run(Sent):
     reuse: Annotated[bool, Field(description="Take the cached result where the prompt is the same")] = False
 
 
-class RunFinance(_Run):
+class _Window(_Run):
+    time: Annotated[Window, Field(validation_alias=AliasChoices("time", "time_dimension"))]
+
+
+class RunFinance(_Window):
     """App2: a site's finances, all areas together."""
 
-    time: Window
+    area: Literal["all"] = "all"
 
 
-class RunFinanceArea(RunFinance):
+class RunFinanceArea(_Window):
     """App2a: the finances of one area."""
 
     area: LeafArea  # type: ignore[valid-type]
@@ -71,18 +83,12 @@ class RunMember(_Run):
     member_id: Annotated[Id, Field(examples=[555])]
 
 
-class RunNote(RunMember):
+class RunNote(RunMember, NotePayload):
     """App6: a member and a note."""
 
-    note_content: Annotated[
-        str | None, Field(min_length=1, max_length=20_000, pattern=INK, description="None: the newest")
-    ] = None
 
-
-class RunClues(RunMember):
+class RunClues(RunMember, CluePayload):
     """App8, and the retention clues by themselves: under which source the clues are filed."""
-
-    source: Literal[CLUE_SOURCES] = CLUE_SOURCES[0]  # type: ignore[valid-type]
 
 
 class RunPair(RunMember):
@@ -91,20 +97,8 @@ class RunPair(RunMember):
     assistant_id: Annotated[Id, Field(examples=[7])]
 
 
-class Analysis(Sent):
-    """An answer of App4."""
-
-    task_description: Annotated[str, Field(min_length=1, pattern=INK)]
-    action_suggestions: Annotated[
-        list[Annotated[str, Field(min_length=1, pattern=INK)]], Field(default_factory=list)
-    ]
-    one_line_summary: Annotated[str, Field(min_length=1, pattern=INK)]
-
-
-class RunTactics(RunPair):
+class RunTactics(RunPair, TacticsPayload):
     """App5: a member, an assistant, and what App4 said of them (none: the newest in the cache)."""
-
-    app4_analysis: Analysis | None = None
 
 
 BODIES: dict[str, type[_Run]] = {
@@ -188,9 +182,7 @@ def asked_of(name: str, body: _Run) -> Asked:
         member_id=given.get("member_id"),
         assistant_id=given.get("assistant_id"),
     )
-    payload: dict[str, Any] = {
-        key: given[key] for key in ("note_content", "source", "app4_analysis") if key in given
-    }
+    payload = body.model_dump(include=set(PAYLOADS.get(name, ManualPayload).model_fields))
     it = Asked(name, subject, payload, body.as_of, forced=not body.reuse)
     check(it)
     return it

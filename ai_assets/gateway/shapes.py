@@ -11,17 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ai_assets.store.tokens import LARGEST_ID
+from ai_assets.chains.manual_payload import Id
 
-
-def _whole(value: object) -> object:
-    # JSON does not tell 5.0 from 5, and some languages write only the former
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_whole)]
-INK = r"[^\s\u0000-\u0020\u007f-\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
-"""Something that can be seen, said without what regular expressions of two languages disagree on."""
 MOST_EVENTS = 500
 """Events of one request."""
 

@@ -324,22 +324,22 @@ def test_any_note_and_any_name_give_a_prompt_that_reads_back(words: str, name: s
 
 @pytest.mark.parametrize("app", APPS)
 def test_a_wrong_subject_and_another_members_data_are_refused(app: App[MemberSource]) -> None:
-    with pytest.raises(InputError, match="the id of a member"):
+    with pytest.raises(InputError, match=f"{app.name} needs member_id"):
         app.build(source_of(), Subject(1001))
     with pytest.raises(InputError, match="556"):
         app.build(source_of(), Subject(1001, member_id=556))
 
 
 def test_a_subject_needs_its_ids_and_each_must_be_one() -> None:
-    check_member(Subject(1001, member_id=2**63 - 1))
-    check_pair(Subject(1001, member_id=555, assistant_id=7))
-    with pytest.raises(InputError, match="the id of a site and the id of a member"):
-        check_member(Subject(0))
-    with pytest.raises(InputError, match="the id of an assistant"):
-        check_pair(Subject(1001, member_id=555))
+    check_member("app3_clue", Subject(1001, member_id=2**63 - 1))
+    check_pair("app4_analysis", Subject(1001, member_id=555, assistant_id=7))
+    with pytest.raises(InputError, match="app3_clue needs site_id and member_id"):
+        check_member("app3_clue", Subject(0))
+    with pytest.raises(InputError, match="app4_analysis needs assistant_id"):
+        check_pair("app4_analysis", Subject(1001, member_id=555))
     for wrong in (-1, 2**63, True, "555", 1.5):
-        with pytest.raises(InputError, match="is no id of an assistant: use a whole number"):
-            check_pair(Subject(1001, member_id=555, assistant_id=wrong))  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="app4_analysis: assistant_id "):
+            check_pair("app4_analysis", Subject(1001, member_id=555, assistant_id=wrong))  # type: ignore[arg-type]
 
 
 def test_targets_are_the_member_and_the_assistant_before_the_member() -> None:

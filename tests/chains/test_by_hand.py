@@ -131,8 +131,16 @@ def test_the_as_of_date_that_is_given_is_the_prompts(run, simulator):
         {"app4_analysis": ANALYSIS},
         ANALYSIS,
         {"app4_analysis": {**ANALYSIS, "_references": {"app": {"name": "app4_analysis"}}}},
+        {**ANALYSIS, "_references": {"app": {"name": "app4_analysis"}}, "triggered_by": "admin_manual"},
+        {"app4_result": {**ANALYSIS, "action_suggestions": ANALYSIS["action_suggestions"][0]}},
     ],
-    ids=["under its name", "the answer itself", "as run-app prints it"],
+    ids=[
+        "under its name",
+        "the answer itself",
+        "with references",
+        "as run-app prints it",
+        "under its old name",
+    ],
 )
 def test_app5_takes_app4s_answer_from_the_payload_though_the_cache_holds_one(run, simulator, payload):
     cached = run("app4_analysis", PAIR)
@@ -351,8 +359,16 @@ def test_a_subject_that_the_app_cannot_take_is_an_input_error_and_nothing_is_spe
 @pytest.mark.parametrize(
     ("app", "payload", "said"),
     [
-        ("app5_tactics", {"app4_analysis": "去约会员"}, "payload.app4_analysis is no answer of App4"),
-        ("app5_tactics", {"app4_analysis": []}, "payload.app4_analysis is no answer of App4"),
+        ("app5_tactics", {"app4_analysis": "去约会员"}, "app5_tactics: payload.app4_analysis: "),
+        ("app5_tactics", {"app4_analysis": []}, "app5_tactics: payload.app4_analysis: "),
+        ("app5_tactics", {"app4_result": {}}, "app5_tactics: payload.app4_result.task_description: "),
+        (
+            "app5_tactics",
+            {"app4_result": ANALYSIS, "app4_analysis": ANALYSIS},
+            "app5_tactics: payload.app4_result ",
+        ),
+        ("app5_tactics", {"app4_analysis": ANALYSIS, **ANALYSIS}, "app5_tactics: payload.task_description "),
+        ("app5_tactics", {"app4_anlysis": ANALYSIS}, "app5_tactics: payload.app4_anlysis "),
         ("app5_tactics", {"app4_analysis": {}}, "task_description: Field required"),
         ("app5_tactics", {"app4_analysis": {**ANALYSIS, "task_description": "  "}}, "task_description"),
         ("app5_tactics", {"task_description": "只有任务"}, "action_suggestions: Field required"),
@@ -360,14 +376,28 @@ def test_a_subject_that_the_app_cannot_take_is_an_input_error_and_nothing_is_spe
         ("app6_note", {"note_content": ""}, "payload.note_content is empty"),
         ("app6_note", {"note_content": " \n\t"}, "payload.note_content is empty"),
         ("app6_note", {"note_content": "\u0007\u0000"}, "payload.note_content is empty"),
-        ("app6_note", {"note_content": None}, "payload.note_content"),
+        ("app6_note", {"note_contents": "会员"}, "app6_note: payload.note_contents "),
+        ("app6_note", {"note_content": "会员", "noted_by_created_at": "昨天"}, "payload.noted_by_created_at"),
+        ("app6_note", {"note_content": "会员", "noted_by_name": "字" * 201}, "payload.noted_by_name"),
+        ("app6_note", {"noted_by_name": "前台小李"}, "app6_note: payload.noted_by_name"),
+        (
+            "app6_note",
+            {"note_content": None, "noted_by_created_at": "2026-06-30T19:00:00"},
+            "noted_by_created_at",
+        ),
+        ("app3_clue", {"source": "ai_note"}, "app3_clue: payload.source "),
+        ("app3_clue", {"triggered_by": "张三"}, "app3_clue: payload.triggered_by "),
+        ("app3_clue", {"triggered_by": "u13800000000"}, "payload.triggered_by "),
+        ("app3_clue", {"triggered_by": "a" * 41}, "payload.triggered_by "),
+        ("app3_clue", {"triggered_by": None}, "payload.triggered_by "),
+        ("app7_customer", {"member_id": 555}, "app7_customer: payload.member_id "),
         ("app6_note", {"note_content": {"text": "会员"}}, "payload.note_content"),
         ("app6_note", {"note_content": ["会员"]}, "payload.note_content"),
-        ("app8_consolidation", {"source": "manual"}, "payload.source is unknown"),
-        ("app8_consolidation", {"source": ""}, "ai_consumption, ai_note"),
-        ("app8_consolidation", {"source": None}, "ai_consumption, ai_note"),
-        ("app8_consolidation", {"source": ["ai_note"]}, "ai_consumption, ai_note"),
-        (RETENTION_CLUE, {"source": "manual"}, "payload.source is unknown"),
+        ("app8_consolidation", {"source": "manual"}, "payload.source: "),
+        ("app8_consolidation", {"source": ""}, "app8_consolidation: payload.source: "),
+        ("app8_consolidation", {"source": None}, "app8_consolidation: payload.source: "),
+        ("app8_consolidation", {"source": ["ai_note"]}, "app8_consolidation: payload.source: "),
+        (RETENTION_CLUE, {"source": "manual"}, "payload.source: "),
     ],
 )
 def test_a_payload_of_no_use_is_an_input_error_and_nothing_is_spent(
@@ -379,8 +409,38 @@ def test_a_payload_of_no_use_is_an_input_error_and_nothing_is_spent(
     with pytest.raises(InputError) as ran:
         run(app, asked.subject, payload=payload)
     assert said in str(checked.value) == str(ran.value)
+    for secret in ("去约会员", "张三", "13800000000", "昨天", "前台小李"):
+        assert secret not in str(ran.value)
     assert len(str(ran.value).splitlines()) == 1
     assert spent(events, simulator) == NOTHING
+
+
+@pytest.mark.parametrize("key", ["13800000000", "张三", "zhang san"])
+def test_an_unknown_key_that_may_be_a_persons_data_is_not_quoted(key):
+    with pytest.raises(InputError) as checked:
+        check(Asked("app3_clue", MEMBER, {key: 1}))
+    assert key not in str(checked.value)
+    assert "triggered_by" in str(checked.value), "it says which keys there are"
+
+
+@pytest.mark.parametrize("app", [*APPS, RETENTION_CLUE])
+@pytest.mark.parametrize("missing", ["site_id", "member_id", "assistant_id"])
+def test_a_missing_part_of_the_subject_is_named_with_the_app(app, missing):
+    subject = replace(PAIR, **{missing: 0})
+    if missing == "assistant_id" and APPS.get(app) is not PAIR:
+        check(Asked(app, subject))
+        return
+    with pytest.raises(InputError, match=rf"{app}.*{missing}"):
+        check(Asked(app, subject))
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_what_asked_for_the_answer_is_kept_with_it_and_reported(run, events, app):
+    made = run(app, APPS[app], payload={"triggered_by": "nightly_refresh2"})
+    assert made.outcome is Outcome.SUCCESS, made.message
+    assert events.rows("select triggered_by from biz.ai_cache") == [("nightly_refresh2",)]
+    assert events.rows("select content ->> 'triggered_by' from biz.ai_news") == [("nightly_refresh2",)]
+    assert events.rows("select trigger_type from biz.ai_run_logs") == [("manual",)]
 
 
 @pytest.mark.parametrize("app", [*APPS, RETENTION_CLUE])

@@ -204,6 +204,10 @@ def test_run_app_prints_the_answer_though_dagster_cannot_be_told(ai_assets, venu
         (["app6_note", *MEMBER, "--payload", "[" * 100_000], "--payload"),
         (["app6_note", *MEMBER, "--payload", "[]"], "JSON object"),
         (["app8_consolidation", *MEMBER, "--payload", '{"source": "manual"}'], "ai_note"),
+        (
+            ["app6_note", *MEMBER, "--payload", '{"note_contents": "会员"}'],
+            "app6_note: payload.note_contents",
+        ),
     ],
 )
 def test_wrong_use_of_run_app_for_members_is_exit_code_2_and_nothing_is_called(

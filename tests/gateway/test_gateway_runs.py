@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -140,6 +141,18 @@ def test_clues_are_set_again_from_the_newest_answer(venue):
             "body.app4_analysis.task_description",
         ),
         ("app8_consolidation", {**RUN, "source": "manual"}, "body.source"),
+        ("app2_finance", {"site_id": 1001, "time_dimension": "next_month"}, "body.time_dimension"),
+        (
+            "app2_finance",
+            {"site_id": 1001, "time": "this_month", "time_dimension": "this_month"},
+            "body.time_dimension",
+        ),
+        ("app5_tactics", {**RUN, "assistant_id": 7, "app4_result": {}}, "body.app4_result.task_description"),
+        ("app6_note", {**RUN, "note_content": "会员", "noted_by_created_at": 5}, "body.noted_by_created_at"),
+        ("app6_note", {**RUN, "noted_by_name": "前台小李"}, "body.noted_by_name"),
+        ("app3_clue", {**RUN, "triggered_by": "张三"}, "body.triggered_by"),
+        ("app3_clue", {**RUN, "note_content": "会员"}, "body.note_content"),
+        ("app3_clue", {**RUN, "张三": 1}, "body.(a key)"),
         ("app3_clue", {**RUN, "as_of": 20260630}, "body.as_of"),
         ("app3_clue", {**RUN, "as_of": "20260630"}, "body.as_of"),
         ("app3_clue?wait=61", RUN, "query.wait"),
@@ -151,6 +164,49 @@ def test_missing_or_wrong_input_is_422_before_anything_is_spent(gateway, app, bo
     assert (answer.status, answer.kind) == (422, "bad-input")
     assert answer.body["faults"][0]["where"] == where
     assert gateway.value("select count(*) from biz.ai_app_runs") == 0
+
+
+@pytest.mark.parametrize("name", ["time", "time_dimension"])
+def test_app2_takes_the_old_names_of_its_window_and_area(venue, name):
+    body = {"site_id": 1001, name: "last_week", "area": "all", "triggered_by": "owner_page"}
+    ran = venue.post("/apps/app2_finance/run?wait=30", body)
+    assert (ran.body["status"], ran.body["target_id"]) == ("success", "last_week__all")
+    assert venue.get("/sites/1001/cache/app2_finance/last_week__all").body["triggered_by"] == "owner_page"
+
+
+def test_app6_takes_who_wrote_the_note_and_when(venue, simulator):
+    note = {
+        "note_content": "会员说想学斯诺克",
+        "noted_by_name": "前台小李",
+        "noted_by_created_at": "2026-06-30T19:00:00",
+    }
+    assert venue.post("/apps/app6_note/run?wait=30", {**RUN, **note}).body["status"] == "success"
+    prompt = json.loads(simulator.calls("app6")[0].prompt)
+    assert prompt["备注"] == {
+        "内容": "会员说想学斯诺克",
+        "记录人": "前台小李",
+        "记录时间": "2026-06-30 19:00",
+    }
+
+
+@pytest.mark.parametrize("name", ["app4_analysis", "app4_result"])
+def test_app5_takes_app4s_answer_under_both_names(venue, simulator, name):
+    answer = {"task_description": "约周五", "action_suggestions": ["先问候"], "one_line_summary": "老搭档"}
+    body = {**RUN, "assistant_id": 7, name: {**answer, "_references": {}}}
+    assert venue.post("/apps/app5_tactics/run?wait=30", body).body["status"] == "success"
+    prompt = json.loads(simulator.calls("app5")[0].prompt)
+    assert prompt["关系分析"] == {"任务描述": "约周五", "行动建议": ["先问候"], "一句话总结": "老搭档"}
+
+
+def test_a_page_that_waits_for_its_regenerate_is_released_by_a_reuse(venue):
+    with venue.socket("/ws/ai-alerts/1001?types=alert_created,cache_updated&envelope=1") as socket:
+        assert venue.heard(socket)["type"] == "ready"
+        for reuse, told in ((False, None), (True, True)):
+            venue.post("/apps/app3_clue/run", {**RUN, "reuse": reuse})
+            while (heard := venue.heard(socket))["type"] == "alive":
+                pass
+            assert (heard["type"], heard["payload"]["target_id"]) == ("cache_updated", "555")
+            assert heard["payload"].get("reused") is told
 
 
 def test_an_unknown_app_is_404_and_says_which_there_are(gateway):
