@@ -8,7 +8,7 @@ steps end. A partition shows red when its run ended in Failure: so a worker with
 # no `from __future__ import annotations` here: Dagster reads the annotations of decorated functions
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,7 @@ from ai_assets.resources.runtime import runtime
 from ai_assets.settings import load_settings
 
 if TYPE_CHECKING:
+    from ai_assets.apps.base import Subject
     from ai_assets.chains.worker_values import WorkerLimits, WorkerSummary
     from ai_assets.store.trigger_jobs import TriggerJob
 
@@ -74,12 +75,9 @@ class DagsterReporter:
         self._events = events
         self._limits = limits
 
-    def began(self, job: "TriggerJob") -> None:
+    def began(self, _job: "TriggerJob", steps: "Sequence[tuple[str, Subject]]") -> None:
         """Plan what the chain will make."""
-        # here: SQLAlchemy stays out of what the code location loads
-        from ai_assets.chains.member_chain import subjects_of
-
-        for app_name, subject in subjects_of(job):
+        for app_name, subject in steps:
             for asset_key, partition in asset_partitions(app_name, subject):
                 self._events.plan(asset_key, partition)
 

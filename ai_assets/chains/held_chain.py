@@ -64,7 +64,7 @@ class ChainRunner:
                 job,
                 cancelled=chain.cancelled,
                 out_of_time=lambda: self._clock() > chain.deadline,
-                on_start=lambda: self._show(lambda: self._reporter.began(job)),
+                on_start=lambda steps: self._show(lambda: self._reporter.began(job, steps)),
                 on_step=lambda step: self._step_ended(job, step),
             )
         except (ChainStoppedError, DatabaseUnavailableError) as stopped:

@@ -7,7 +7,7 @@ steps hand on (`chains.member_steps`), Dagster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from ai_assets.chains.runtime import Runtime
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError, InputError
 from ai_assets.store import claims
 from ai_assets.store.engine import reachable
+from ai_assets.store.payloads import payload_id
 from ai_assets.store.trigger_jobs import MANUAL
 from ai_assets.warehouse.people import Note
 
@@ -37,6 +38,11 @@ CLUE_SOURCES = {"note_created": "ai_note"}
 
 # how an attempt ended that says nothing of the app: the step is made again
 _NOT_THE_APP = frozenset({"cancelled", "lease_lost", "outcome_unknown", "database_unavailable"})
+
+_TAKEN_OVER = {
+    "success": "made by an earlier attempt of this chain",
+    "reused": "taken over from the job that this one repeats",
+}
 
 
 @dataclass
@@ -91,21 +97,11 @@ def about_of(job: TriggerJob) -> About:
     return About(
         site_id=job.site_id,
         member_id=job.member_id,
-        assistant_id=_id(job.payload.get("assistant_id")) if with_assistant else None,
+        assistant_id=payload_id(job.payload.get("assistant_id")) if with_assistant else None,
         as_of=job.business_date,
         note=note_of(job.payload) if job.event_type == "note_created" else None,
         clue_source=CLUE_SOURCES.get(job.event_type, "ai_consumption"),
     )
-
-
-def subjects_of(job: TriggerJob) -> list[tuple[str, Subject]]:
-    """(app name, subject) of each step that the chain will make. Raises InputError."""
-    about = about_of(job)
-    return [
-        (name, Subject(about.site_id, member_id=about.member_id,
-                       assistant_id=about.assistant_id if name in PAIR_APPS else None))
-        for name in apps_of(job)
-    ]  # fmt: skip
 
 
 def run_chain(
@@ -115,12 +111,13 @@ def run_chain(
     cancelled: threading.Event,
     out_of_time: Callable[[], bool],
     on_step: Callable[[StepResult], None],
-    on_start: Callable[[], None] = lambda: None,
+    on_start: Callable[[Sequence[tuple[str, Subject]]], None] = lambda _steps: None,
 ) -> ChainResult:
-    """Run a claimed job's chain to its end; a step that fails never stops the later ones.
+    """Run a claimed job's chain to its end; a step that fails or cannot run never stops the later ones.
 
-    `on_start` is called when it is sure that there is such a member (and assistant); `on_step` after each step.
-    Steps that an earlier attempt of the job made are taken over, with what they came to. Raises
+    `on_start` is called with the app name and subject of each step that can run, before the first; `on_step` after
+    each step. Steps that an earlier attempt of the job made are taken over, with what they came to; so are the results
+    of the job that this one repeats. A chain of which no step can run has no steps and an error. Raises
     ChainStoppedError when `cancelled` is set for another reason than time, DatabaseUnavailableError where
     Postgres went away: then the job is not at its end.
     """
@@ -132,13 +129,16 @@ def run_chain(
             Trigger.of_job(job.event_type, "event", job.id, forced=job.is_forced),
             cancelled,
         )
-        steps.check()
-        on_start()
+        apps = apps_of(job)
+        unable = steps.unable(apps)
+        on_start([(name, steps.subject(name)) for name in apps if name not in unable])
         # also in a first attempt: one that was handed back does not count
         earlier = _earlier(runtime, job)
-        for name in apps_of(job):
-            known = earlier.get(name)
-            if known is not None:
+        for name in apps:
+            known = earlier.get((name, steps.target_id(name)))
+            if name in unable:
+                made = steps.fail(name, unable[name])
+            elif known is not None:
                 made = steps.adopt(_taken_over(known, steps.subject(name)))
             elif name == "app6_note" and job.event_type == MANUAL and not steps.may_have_note():
                 # the note was there when the job was queued
@@ -164,14 +164,17 @@ def run_chain(
     return chain
 
 
-def _earlier(runtime: Runtime, job: TriggerJob) -> dict[str, EarlierStep]:
+def _earlier(runtime: Runtime, job: TriggerJob) -> dict[tuple[str, str], EarlierStep]:
+    """What is taken over, by app and target."""
     with reachable("reading the earlier attempt"), runtime.engine.connect() as connection:
         found = claims.earlier_steps(connection, job.id)
-    return {step.app: step for step in found if _stands(step)}
+        # this job's own attempts after it: they are newer
+        repeated = claims.results_of(connection, job.repeat_of) if job.repeat_of is not None else []
+    return {(step.app, step.target_id): step for step in [*repeated, *found] if _stands(step)}
 
 
 def _stands(step: EarlierStep) -> bool:
-    if step.status == "success":
+    if step.status in {"success", "reused"}:
         return step.cache_id is not None
     return step.status in {"failed", "timeout", "refused"} and step.reason not in _NOT_THE_APP
 
@@ -184,7 +187,7 @@ def _taken_over(step: EarlierStep, subject: Subject) -> StepResult:
         target_id=step.target_id,
         outcome=Outcome(step.status),
         reason=step.reason,
-        message="made by an earlier attempt of this chain" if step.status == "success" else step.reason,
+        message=_TAKEN_OVER.get(step.status, step.reason),
         run_log_id=step.run_log_id,
         cache_id=step.cache_id,
         made_at=step.made_at,
@@ -204,19 +207,13 @@ def _said(step: StepResult) -> str:
     return f"{step.app}: {step.message or step.reason or step.outcome.value}"
 
 
-def _id(value: object) -> int | None:
-    text = str(value if value is not None else "").strip()
-    # bigint has 19 digits; Python refuses to read thousands
-    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 19 else None
-
-
 def note_of(payload: Mapping[str, Any]) -> Note:
     """The note that a payload holds; its time as it is written, without an offset too."""
     return Note(
         content=str(payload.get("note_content") or ""),
         noted_by_name=_text(payload.get("noted_by_name")),
         noted_at=_time(payload.get("noted_by_created_at")),
-        note_id=_id(payload.get("note_id")),
+        note_id=payload_id(payload.get("note_id")),
     )
 
 

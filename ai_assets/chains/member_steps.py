@@ -7,7 +7,7 @@ starts (`chains.member_chain`), one step (`chains.step`), Dagster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from ai_assets.apps.base import Subject
 from ai_assets.apps.member_source import Given, MemberSource
 from ai_assets.apps.registry import APPS, PAIR_APPS
+from ai_assets.chains.alerting import alert
 from ai_assets.chains.member_reads import MemberReads
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.step import run_step
-from ai_assets.errors import AiAssetsError
+from ai_assets.errors import AiAssetsError, DatabaseUnavailableError, MissingSubjectError
 from ai_assets.store import clues
 from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
@@ -76,6 +77,30 @@ class MemberSteps:
             if self.about.assistant_id is not None:
                 _ = data.assistant
 
+    def unable(self, app_names: Sequence[str]) -> dict[str, AiAssetsError]:
+        """Those of these apps whose step cannot run, and why: the assistant of the pair cannot be used.
+
+        Raises as `check` does where none of them can run.
+        """
+        pairs = [name for name in app_names if name in PAIR_APPS]
+        with self._reads.one_snapshot():
+            data = self._reads.data()
+            _ = data.member
+            try:
+                if pairs and self.about.assistant_id is None:
+                    raise MissingSubjectError(
+                        "payload.assistant_id is not a positive whole number up to 9223372036854775807"
+                    )
+                if pairs:
+                    _ = data.assistant
+            except DatabaseUnavailableError:
+                raise
+            except AiAssetsError as error:
+                if len(pairs) == len(app_names):
+                    raise
+                return dict.fromkeys(pairs, error)
+        return {}
+
     def has_note(self) -> bool:
         """Whether there is a note for App6: one that was given, or any of the member's."""
         return self.about.note is not None or self._reads.data().newest_note is not None
@@ -91,6 +116,26 @@ class MemberSteps:
         """Whom an app's step is about: the member, or the pair."""
         assistant = self.about.assistant_id if app_name in PAIR_APPS else None
         return Subject(self.about.site_id, member_id=self.about.member_id, assistant_id=assistant)
+
+    def target_id(self, app_name: str) -> str:
+        """The target of an app's step; of a pair whose assistant is not known, the member's id."""
+        subject = self.subject(app_name)
+        if app_name in PAIR_APPS and subject.assistant_id is None:
+            return str(subject.member_id)
+        return APPS[app_name].target_id(subject)
+
+    def fail(self, app_name: str, error: AiAssetsError) -> StepResult:
+        """The failed step of an app that cannot run, with its alert."""
+        result = StepResult(
+            app_name,
+            self.subject(app_name),
+            self.target_id(app_name),
+            Outcome.FAILED,
+            reason=error.reason,
+            message=str(error),
+        )
+        alert(self._runtime, result, "failed", str(error))
+        return self.adopt(result)
 
     def run(self, app_name: str) -> StepResult:
         """Run one app's step; never raises for what went wrong in it. App8 also replaces the retention clues."""

@@ -32,6 +32,7 @@ _SAID: Mapping[Replayed, str] = {
     Replayed.REPLAYED: "replayed as {replay}",
     Replayed.DUPLICATE: "not run: the same event came again meanwhile (see {replay})",
     Replayed.FAILED: "taken in as {replay}, and it cannot be run (see its error)",
+    Replayed.IGNORED: "not run: a consumption without a member (see {replay})",
     Replayed.REPLAYED_BEFORE: "was replayed before, as {replay}: that one may be replayed",
     Replayed.PAYLOAD_LOST: "cannot be replayed: its payload was refused, and not kept",
     Replayed.PENDING: "is pending: it runs by itself",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from ai_assets.chains.job_lease import JobLease
 
 if TYPE_CHECKING:
+    from ai_assets.apps.base import Subject
     from ai_assets.chains.outcome import StepResult
     from ai_assets.store.trigger_jobs import TriggerJob
 
@@ -20,8 +22,8 @@ FAILURES_KEPT = 50
 class Reporter(Protocol):
     """Whoever shows what a worker makes. Called from many threads; what it raises is logged and changes nothing."""
 
-    def began(self, job: TriggerJob) -> None:
-        """A chain begins; its member, and its assistant, are there."""
+    def began(self, job: TriggerJob, steps: Sequence[tuple[str, Subject]], /) -> None:
+        """A chain begins; `steps` are the app name and subject of each step that can run."""
 
     def made(self, job: TriggerJob, result: StepResult) -> None:
         """One of its steps has ended, with a result or without."""

@@ -46,4 +46,6 @@ def fire(
         return 1
     if job is not None and job.status == "duplicate":
         click.echo(f"a duplicate of trigger job {job.duplicate_of}: not run", err=True)
+    if job is not None and job.status == "ignored":
+        click.echo("ignored: a consumption without a member has no chain", err=True)
     return 0

@@ -44,6 +44,7 @@ def as_plain(one: ListedJob) -> dict[str, Any]:
         "attempts": job.attempts,
         "error": job.error_message,
         "duplicate_of": job.duplicate_of,
+        "repeat_of": job.repeat_of,
         "replay_of": one.replay_of,
         "replayed_as": one.replayed_as,
         "cancel_asked_at": one.cancel_asked_at,
@@ -119,6 +120,7 @@ def _detail_lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  waits until {_at(told['not_before'])}"
     for name, words in (
         ("duplicate_of", "the same as"),
+        ("repeat_of", "repeats"),
         ("replay_of", "replay of"),
         ("replayed_as", "replayed as"),
     ):

@@ -19,6 +19,7 @@ from ai_assets.gateway.bodies import TokenRoute
 from ai_assets.gateway.problems import Problem, documented
 from ai_assets.gateway.shapes import MOST_EVENTS, Job, SentEvent, TakenIn, TakenInAll
 from ai_assets.store import inbox, sent_once
+from ai_assets.store.payloads import payload_id
 from ai_assets.store.tokens import LARGEST_ID, Token
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def routes(parts: Parts) -> APIRouter:
 async def _check_scope(parts: Parts, token: Token, sent: Sequence[SentEvent]) -> None:
     """Raise Problem where one of these events is of a site, or of a force, that is not this token's."""
     for event in sent:
-        check_site(token, event.site_id)
+        check_site(token, _site_of(event))
     if any(event.is_forced for event in sent):
         check_role(token, "operate", "is_forced")
     # whatever site it names: it becomes an event of each site
@@ -93,11 +94,20 @@ async def _check_scope(parts: Parts, token: Token, sent: Sequence[SentEvent]) ->
         check_site(token, None)
 
 
+def _site_of(event: SentEvent) -> int | None:
+    """The event's site: the argument, otherwise the payload's; None where neither is an id."""
+    return event.site_id if event.site_id is not None else payload_id(event.payload.get("site_id"))
+
+
 async def _take_in(
     parts: Parts, token: Token, sent: Sequence[SentEvent], key: str | None, *, many: bool
 ) -> list[dict[str, Any]]:
+    # with the site that was checked as the argument: intake then reads no other
     events = [
-        inbox.Event(**{name: getattr(event, name) for name in SentEvent.model_fields}) for event in sent
+        inbox.Event(
+            **{name: getattr(event, name) for name in SentEvent.model_fields} | {"site_id": _site_of(event)}
+        )
+        for event in sent
     ]
 
     def fire(connection: Connection) -> list[dict[str, Any]]:

@@ -40,9 +40,12 @@ class SentEvent(Sent):
     event_type: Annotated[str, Field(min_length=1, max_length=200, examples=["consumption"])]
     site_id: Annotated[
         Id | None,
-        Field(description="None: an event of no single site, such as ai_dws_prewarm", examples=[1001]),
+        Field(
+            description="Default: payload.site_id. None: an event of no single site, such as ai_dws_prewarm",
+            examples=[1001],
+        ),
     ] = None
-    member_id: Annotated[Id | None, Field(examples=[555])] = None
+    member_id: Annotated[Id | None, Field(description="Default: payload.member_id", examples=[555])] = None
     payload: Annotated[
         dict[str, Any],
         Field(description="At most 256 kB", examples=[{"has_assistant": True, "assistant_id": 7}]),
@@ -54,10 +57,13 @@ class SentEvent(Sent):
 
 
 class TakenIn(BaseModel):
-    """What an event became. `failed`: it was recorded, and cannot run; `error` says why."""
+    """What an event became. `failed`: it was recorded and cannot run; `error` says why.
+
+    `ignored`: a consumption without a member, which has no chain.
+    """
 
     id: int = Field(description="The trigger job's id")
-    status: Literal["pending", "running", "completed", "partial", "failed", "dead", "duplicate"]
+    status: Literal["pending", "running", "completed", "partial", "failed", "dead", "duplicate", "ignored"]
     duplicate_of: int | None
     error: str | None
 

@@ -36,6 +36,7 @@ class Tally:
     taken_in: int = 0
     duplicates: int = 0
     failed: int = 0
+    ignored: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
     def add(self, became: Became) -> None:
@@ -44,6 +45,8 @@ class Tally:
         self.sent += 1
         if status == "duplicate":
             self.duplicates += 1
+        elif status == "ignored":
+            self.ignored += 1
         elif status == "failed":
             self.failed += 1
             message = error or "no reason given"

@@ -162,6 +162,7 @@ def _print(tally: Tally, total: int, *, as_json: bool) -> None:
         "taken_in": tally.taken_in,
         "duplicates": tally.duplicates,
         "failed": tally.failed,
+        "ignored": tally.ignored,
     }
     if as_json:
         click.echo(json.dumps({**counts, "errors": tally.errors}, ensure_ascii=False))
@@ -173,6 +174,7 @@ def _print(tally: Tally, total: int, *, as_json: bool) -> None:
     )
     click.echo(
         f"{head}: {tally.taken_in:,} taken in, {tally.duplicates:,} duplicates, {tally.failed:,} failed"
+        + (f", {tally.ignored:,} ignored" if tally.ignored else "")
     )
     shown = sorted(tally.errors.items(), key=lambda item: (-item[1], item[0]))[:_ERRORS_SHOWN]
     for message, times in shown:

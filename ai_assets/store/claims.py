@@ -56,10 +56,28 @@ _EARLIER_STEPS = text(
     """
 )
 
+# a result whose cache entry is gone is no result
+_RESULTS_OF = text(
+    """
+    select s.app, s.target_id, 'reused' as status, null as reason, c.run_log_id, c.id as cache_id, c.result_json,
+        g.request_prompt as prompt, null as tokens_in, null as tokens_out, null as tokens_used, null as cost_cny,
+        null as latency_ms, c.created_at as made_at
+    from biz.ai_trigger_jobs j
+    cross join lateral jsonb_to_recordset(j.step_results)
+        as s(app text, target_id text, outcome text, cache_id bigint)
+    join biz.ai_cache c on c.id = s.cache_id
+    left join biz.ai_run_logs g on g.id = c.run_log_id
+    where j.id = :id and s.outcome in ('success', 'reused')
+    """
+)
+
 
 @dataclass(frozen=True)
 class EarlierStep:
-    """What an earlier attempt of a job came to at one step: its newest run log and, after a success, the result."""
+    """What a job came to earlier at one step: its newest run log and, after a success, the result.
+
+    `status` is the run log's, or `reused` for a result of another job.
+    """
 
     app: str
     target_id: str
@@ -166,3 +184,8 @@ def claim_job(
 def earlier_steps(connection: Connection, job_id: int) -> list[EarlierStep]:
     """What this job's attempts came to so far, the newest call of each app and target. Reused steps leave none."""
     return [EarlierStep(**row) for row in connection.execute(_EARLIER_STEPS, {"id": job_id}).mappings()]
+
+
+def results_of(connection: Connection, job_id: int) -> list[EarlierStep]:
+    """The results of an ended job, new and reused, for a job that repeats it. Failed steps are left out."""
+    return [EarlierStep(**row) for row in connection.execute(_RESULTS_OF, {"id": job_id}).mappings()]

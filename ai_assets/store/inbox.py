@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ai_assets.store.payloads import sendable, sent_id
+from ai_assets.store.event_values import event_values
+from ai_assets.store.payloads import payload_id
 from ai_assets.store.texts import storable, storable_json
 from ai_assets.store.trigger_jobs import JOB_COLUMNS, TriggerJob, short_error, trigger_job
 
-LARGEST_ID = 2**63 - 1
 PREWARM = "ai_dws_prewarm"
 """The type of the event that becomes an event of each active site."""
 
@@ -68,7 +68,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Fired:
-    """What an event became: pending, duplicate or failed, and why."""
+    """What an event became: pending, duplicate, ignored or failed, and why."""
 
     id: int
     status: str
@@ -101,7 +101,7 @@ def fire_all(connection: Connection, events: Sequence[Event]) -> list[Fired]:
         return []
     values = [_values(event) for event in events]
     # stable: what one member sent first is first
-    order = sorted(range(len(values)), key=lambda n: (values[n]["site_id"] or 0, values[n]["member_id"] or 0))
+    order = sorted(range(len(values)), key=lambda n: _subject(events[n]))
     columns = {
         plural: [values[n][name] for n in order]
         for plural, name in (
@@ -136,20 +136,23 @@ def scope(job: TriggerJob) -> int | None:
 
 
 def _values(event: Event) -> dict[str, Any]:
-    content, site_id, member_id = dict(event.payload), event.site_id, event.member_id
-    # an id that no column can hold is no id; the row still says what was sent
-    if site_id is not None and abs(site_id) > LARGEST_ID:
-        content["site_id_sent"], site_id = sent_id(site_id), None
-    if member_id is not None and abs(member_id) > LARGEST_ID:
-        content["member_id_sent"], member_id = sent_id(member_id), -1
-    return {
-        "event_type": storable(event.event_type),
-        "site_id": site_id,
-        "member_id": member_id,
-        "payload": sendable(content),
-        "is_forced": event.is_forced,
-        "connector_type": storable(event.connector_type),
-    }
+    return event_values(
+        event.event_type,
+        event.site_id,
+        event.member_id,
+        event.payload,
+        event.is_forced,
+        event.connector_type,
+    )
+
+
+def _subject(event: Event) -> tuple[int, int]:
+    """The site and member that intake will read; 0 for none."""
+
+    def found(argument: int | None, key: str) -> int:
+        return argument or payload_id(event.payload.get(key)) or 0
+
+    return found(event.site_id, "site_id"), found(event.member_id, "member_id")
 
 
 def job(connection: Connection, job_id: int) -> TriggerJob | None:

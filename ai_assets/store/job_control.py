@@ -32,6 +32,7 @@ class Replayed(StrEnum):
     REPLAYED = "replayed"
     DUPLICATE = "duplicate"
     FAILED = "failed"
+    IGNORED = "ignored"
     REPLAYED_BEFORE = "replayed_before"
     PAYLOAD_LOST = "payload_lost"
     PENDING = "pending"

@@ -15,7 +15,7 @@ from ai_assets.errors import InputError
 
 LARGEST_ID = 2**63 - 1
 
-STATES = ("pending", "running", "completed", "partial", "failed", "dead", "duplicate")
+STATES = ("pending", "running", "completed", "partial", "failed", "dead", "duplicate", "ignored")
 ENDED_BADLY = ("failed", "dead", "partial")
 """What is looked for when something went wrong."""
 EVENT_TYPES = ("consumption", "note_created", "task_assigned", "dws_completed", "ai_dws_prewarm", "manual")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0016"
+HEAD = "0017"
 """The newest revision this code knows; a test holds it against the migration scripts."""
 
 VERSION_TABLE = "ai_schema_version"

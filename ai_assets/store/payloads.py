@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -29,6 +30,9 @@ NOT_JSON = "payload cannot be written as JSON"
 # far over 256 kB: nearer, Postgres measures it
 _LARGEST_SENT = 4 * 1024 * 1024
 _TOO_LONG = 10**MOST_DIGITS
+_ID = re.compile(r"0*([0-9]{1,19})(?:\.0*)?", re.ASCII)
+_LARGEST_ID = 2**63 - 1
+_FIRST_INEXACT = 2.0**53
 
 
 def sendable(content: Mapping[str, Any]) -> str:
@@ -49,6 +53,25 @@ def sendable(content: Mapping[str, Any]) -> str:
 def sent_id(value: int) -> str:
     """An id that no column can hold, as text; Python does not write out the longest."""
     return str(value) if abs(value) < _TOO_LONG else f"a number of about {_digits(value)} digits"
+
+
+def payload_id(value: object) -> int | None:
+    """The id that a payload's value is, as `biz.ai_payload_id` reads it (7.0 and "7" are 7); None for none.
+
+    Also None where a floating-point number is too large to be exact.
+    """
+    match value:
+        case bool() | None:
+            return None
+        case int():
+            # not by its text: Python does not write out the longest
+            number = value
+        case float() if not value < _FIRST_INEXACT:
+            return None
+        case _:
+            found = _ID.fullmatch(str(value).strip(" "))
+            number = int(found[1]) if found else 0
+    return number if 0 < number <= _LARGEST_ID else None
 
 
 def readable(written: str) -> dict[str, Any]:

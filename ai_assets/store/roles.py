@@ -50,7 +50,7 @@ IN_PART = {
     "biz.ai_trigger_jobs": (
         "id, event_type, site_id, member_id, connector_type, is_forced, app_chain, status, duplicate_of, "
         "business_date, attempts, step_results, error_message, created_at, started_at, finished_at, run_id, "
-        "not_before, replay_of, cancel_asked_at, cancel_why"
+        "not_before, replay_of, repeat_of, cancel_asked_at, cancel_why"
     ),
     "biz.ai_run_logs": (
         "id, trigger_job_id, app_type, site_id, member_id, target_id, trigger_type, status, reason, prompt_hash, "

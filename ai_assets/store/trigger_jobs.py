@@ -23,7 +23,7 @@ JOB_COLUMNS = """id, event_type, site_id, member_id, payload::text as payload, i
         case when business_date between date '0001-01-01' and date '9999-12-31'
             then to_char(business_date::timestamp, 'YYYY-MM-DD') end as business_date,
         attempts, greatest(launches, attempts) as launches, run_alone, background, step_results, error_message,
-        created_at, started_at, finished_at, run_id"""
+        created_at, started_at, finished_at, run_id, repeat_of"""
 """What `trigger_job` reads. Text where Postgres holds more than the driver can read: one row would fail its batch."""
 
 
@@ -54,6 +54,8 @@ class TriggerJob:
     started_at: datetime | None
     finished_at: datetime | None
     run_id: str | None
+    repeat_of: int | None
+    """The partial job whose event this is again: what that one gave is taken over."""
 
 
 def trigger_job(row: Mapping[Any, Any]) -> TriggerJob:

@@ -63,11 +63,13 @@ class Shown:
 
     def __init__(self) -> None:
         self.jobs: list[int] = []
+        self.planned: list[Any] = []
         self.steps: list[tuple[int, StepResult]] = []
         self.on_step: Callable[[TriggerJob, StepResult], None] = lambda _job, _step: None
 
-    def began(self, job: TriggerJob) -> None:
+    def began(self, job: TriggerJob, steps: Any) -> None:
         self.jobs.append(job.id)
+        self.planned.append(steps)
 
     def made(self, job: TriggerJob, result: StepResult) -> None:
         self.steps.append((job.id, result))

@@ -20,6 +20,10 @@ def prompts(simulator, app):
     return [json.loads(call.prompt) for call in simulator.calls(app)]
 
 
+def called_apps(simulator) -> list[str]:
+    return [app for app in ("app3", "app8", "app7", "app4", "app5") if simulator.calls(app)]
+
+
 def test_a_consumption_without_an_assistant_runs_app3_then_app8_then_app7(make_runtime, events, simulator):
     job_id = events.consumption()
     events.work(make_runtime())
@@ -49,11 +53,116 @@ def test_a_consumption_with_an_assistant_goes_on_with_app4_and_app5_of_the_pair(
     assert events.job(job_id).status == "completed"
 
 
-@pytest.mark.parametrize("payload", [{"has_assistant": True}, {"has_assistant": False, "assistant_id": 7}])
+@pytest.mark.parametrize(
+    "payload", [{"has_assistant": True}, {"has_assistant": False, "assistant_id": 7}, {"assistant_id": 7}]
+)
 def test_the_flag_without_an_id_and_an_id_without_the_flag_are_no_assistant(make_runtime, events, payload):
     job_id = events.consumption(**payload)
     events.work(make_runtime())
     assert list(events.outcomes(job_id)) == ["app3_clue", "app8_consolidation", "app7_customer"]
+
+
+@pytest.mark.parametrize("assistant", [424242, "abc", 7.5, -1, 2**63, [7], True])
+def test_an_assistant_that_cannot_be_used_stops_none_of_the_members_own_steps(
+    make_runtime, events, assistant
+):
+    job_id = events.consumption(has_assistant=True, assistant_id=assistant)
+    events.work(make_runtime())
+    job = events.job(job_id)
+    assert [(step["app"], step["outcome"], step["reason"]) for step in job.step_results] == [
+        ("app3_clue", "success", None),
+        ("app8_consolidation", "success", None),
+        ("app7_customer", "success", None),
+        ("app4_analysis", "failed", "missing_subject"),
+        ("app5_tactics", "failed", "missing_subject"),
+    ]
+    assert job.status == "partial"
+    named = "assistant 424242 of site 1001" if assistant == 424242 else "payload.assistant_id"
+    assert all(named in step["message"] for step in job.step_results[3:])
+    alerts = events.rows("select app_type, alert_type from biz.ai_alerts order by id")
+    assert alerts == [("app4_analysis", "failed"), ("app5_tactics", "failed")]
+    # nothing shows an assistant that is not there as in progress
+    assert [[app for app, _ in steps] for steps in events.shown.planned] == [
+        ["app3_clue", "app8_consolidation", "app7_customer"]
+    ]
+
+
+@pytest.mark.parametrize("assistant", [7.0, "7.0", " 07 "])
+def test_an_assistants_id_may_be_written_as_a_floating_point_number(make_runtime, events, assistant):
+    job_id = events.consumption(has_assistant=True, assistant_id=assistant)
+    events.work(make_runtime())
+    assert events.job(job_id).status == "completed"
+    assert events.job(job_id).step_results[4]["target_id"] == "7_555"
+
+
+def test_the_days_first_assistant_runs_app4_and_app5_alone(make_runtime, events, simulator):
+    events.consumption()
+    events.work(make_runtime())
+    simulator.reset()
+    second = events.consumption(has_assistant=True, assistant_id=7)
+    events.work(make_runtime())
+    assert events.outcomes(second) == {"app4_analysis": "success", "app5_tactics": "success"}
+    assert simulator.stats()["total"] == 2
+
+
+@pytest.mark.parametrize("failing", ["app3", "app8", "app7", "app4", "app5"])
+def test_a_partial_event_sent_again_runs_its_failed_step_only(make_runtime, events, simulator, failing):
+    def send() -> int:
+        return events.consumption(has_assistant=True, assistant_id=7)
+
+    simulator.configure(app=failing, fail=1.0)
+    first = send()
+    events.work(make_runtime())
+    assert events.job(first).status == "partial"
+    given = {step["app"]: step["cache_id"] for step in events.job(first).step_results}
+    # the second try fails too: the third takes over what the first gave
+    second = send()
+    events.work(make_runtime())
+    assert events.job(second).status == "partial"
+    simulator.reset()
+    third = send()
+    events.work(make_runtime())
+    assert events.job(third).status == "completed"
+    assert (events.job(second).repeat_of, events.job(third).repeat_of) == (first, second)
+    assert called_apps(simulator) == [failing]
+    outcomes = events.outcomes(third)
+    assert [app for app, outcome in outcomes.items() if outcome == "success"] == [
+        next(app for app, alias in CALLED.items() if alias == failing)
+    ]
+    kept = {step["app"]: step["cache_id"] for step in events.job(third).step_results}
+    assert all(kept[app] == given[app] for app, outcome in outcomes.items() if outcome == "reused")
+    assert len(outcomes) == 5
+
+
+def test_a_repeat_for_another_assistant_runs_its_steps(make_runtime, events, simulator):
+    simulator.configure(app="app5", fail=1.0)
+    events.consumption(has_assistant=True, assistant_id="abc")
+    events.work(make_runtime())
+    simulator.reset()
+    again = events.consumption(has_assistant=True, assistant_id=7)
+    events.work(make_runtime())
+    assert called_apps(simulator) == ["app4", "app5"]
+    assert events.job(again).status == "completed"
+
+
+def test_a_result_that_is_no_longer_in_the_cache_is_made_again(make_runtime, events, simulator):
+    simulator.configure(app="app7", fail=1.0)
+    events.consumption()
+    events.work(make_runtime())
+    events.run("delete from biz.ai_cache where cache_type = 'app3_clue'")
+    simulator.reset()
+    again = events.consumption()
+    events.work(make_runtime())
+    assert events.job(again).status == "completed"
+    assert called_apps(simulator) == ["app3", "app7"]
+
+
+def test_a_walk_in_consumption_runs_nothing_and_raises_no_alert(make_runtime, events, simulator):
+    job_id = events.fire("consumption", member=None)
+    events.work(make_runtime())
+    assert events.job(job_id).status == "ignored"
+    assert simulator.stats()["total"] == 0
+    assert events.rows("select count(*) from biz.ai_alerts") == [(0,)]
 
 
 def test_a_note_runs_app6_then_app8_and_its_score_has_its_own_column(make_runtime, events, simulator):
@@ -279,16 +388,16 @@ def test_if_the_clues_cannot_be_written_the_answer_is_not_either_and_no_lease_is
     ("event", "member", "payload", "says"),
     [
         ("consumption", 999999, {}, "member 999999 of site 1001"),
-        ("task_assigned", 555, {"assistant_id": 424242}, "assistant 424242 of site 1001"),
         (
             "consumption",
-            555,
+            999999,
             {"has_assistant": True, "assistant_id": 424242},
-            "assistant 424242 of site 1001",
+            "member 999999 of site 1001",
         ),
+        ("task_assigned", 555, {"assistant_id": 424242}, "assistant 424242 of site 1001"),
     ],
 )
-def test_a_member_or_assistant_that_is_not_there_fails_the_job_and_spends_nothing(
+def test_a_chain_of_which_no_step_can_run_fails_the_job_and_spends_nothing(
     make_runtime, events, simulator, event, member, payload, says
 ):
     job_id = events.fire(event, member=member, **payload)

@@ -25,7 +25,7 @@ LEASE_S = 2.0
 class Poisonable:
     """A reporter that a marked event kills, with all that runs beside it."""
 
-    def began(self, job: TriggerJob) -> None:
+    def began(self, job: TriggerJob, steps: object) -> None:
         """Die, where the event is poison."""
         if job.payload.get("poison"):
             os.kill(os.getpid(), signal.SIGKILL)

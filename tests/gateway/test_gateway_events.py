@@ -51,7 +51,7 @@ def test_what_became_of_an_event_can_be_asked_for(gateway):
 def test_a_repetition_is_a_duplicate_and_what_cannot_run_says_why(gateway):
     first = gateway.post("/events", EVENT).body["id"]
     assert gateway.post("/events", EVENT).body == {
-        "id": first + 2,
+        "id": first + 1,
         "status": "duplicate",
         "duplicate_of": first,
         "error": None,

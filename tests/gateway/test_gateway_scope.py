@@ -55,6 +55,38 @@ def test_a_token_for_all_sites_may_send_it_and_one_for_a_site_may_send_that_site
     assert gateway.post("/events", own, token=gateway.token("send", (1002,))).status == 202
 
 
+@pytest.mark.parametrize("number", [1002, 1002.0, "1002", " 01002.0 "])
+def test_a_site_in_the_payload_is_judged_as_the_site_that_the_event_becomes(gateway, number):
+    event = {"event_type": "consumption", "payload": {"site_id": number, "member_id": 5}}
+    other, own = gateway.token("operate", (1001,)), gateway.token("send", (1002,))
+    for body in (event, [event], [EVENT, event]):
+        assert gateway.post("/events", body, token=other).kind == "wrong-site"
+    assert jobs(gateway) == 0
+    sent = gateway.post("/events", event, token=own)
+    assert sent.body["status"] == "pending"
+    assert gateway.get(f"/events/{sent.body['id']}").body["site_id"] == 1002
+
+
+@pytest.mark.parametrize(
+    "number", ["abc", 7.5, 0, -1, True, None, [1001], 2**63, "１００１", 9007199254740993.0]
+)
+def test_a_payload_without_a_usable_site_needs_a_token_for_all_sites(gateway, number):
+    event = {"event_type": "consumption", "payload": {"site_id": number, "member_id": 5}}
+    assert gateway.post("/events", event, token=gateway.token("operate", (1001,))).kind == "wrong-site"
+    assert gateway.post("/events", event, token=gateway.token("send")).body["status"] == "failed"
+
+
+def test_the_site_that_was_checked_goes_before_the_payloads(gateway):
+    event = {**EVENT, "payload": {"site_id": 1002}}
+    sent = gateway.post("/events", event, token=gateway.token("send", (1001,)))
+    assert gateway.get(f"/events/{sent.body['id']}").body["site_id"] == 1001
+
+
+def test_a_consumption_without_a_member_is_answered_as_ignored(gateway):
+    sent = gateway.post("/events", {"event_type": "consumption", "site_id": 1001})
+    assert (sent.status, sent.body["status"], sent.body["error"]) == (202, "ignored", None)
+
+
 @pytest.mark.parametrize("sites", [None, (1001, 1002)])
 def test_a_forced_event_needs_the_role_operate_alone_or_in_a_batch(gateway, sites):
     forced = {**EVENT, "is_forced": True}

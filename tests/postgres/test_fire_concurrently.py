@@ -92,6 +92,53 @@ def test_two_prewarms_at_once_give_each_site_one_job(inbox_of):
     assert inbox_of.count("biz.ai_trigger_jobs", "status = 'duplicate'") == 36
 
 
+ASSISTED = '{"has_assistant": true, "assistant_id": 7}'
+
+
+def test_of_many_repeats_of_a_partial_job_at_once_one_runs_and_the_others_are_its_duplicates(inbox_of):
+    first = inbox_of.fire("consumption", member_id=5)
+    inbox_of.claim(first.id)
+    inbox_of.finish(first.id, status="partial")
+    fire_at_once(inbox_of, 10, 5)
+    running = inbox_of.one("select id, repeat_of from biz.ai_trigger_jobs where status = 'pending'")
+    assert running["repeat_of"] == first.id
+    assert (
+        inbox_of.count("biz.ai_trigger_jobs", "status = 'duplicate' and duplicate_of = :id", id=running["id"])
+        == 49
+    )
+
+
+def test_of_many_first_assistants_at_once_one_runs(inbox_of):
+    inbox_of.fire("consumption", member_id=5)
+    fire_at_once(inbox_of, 10, 5, payload=ASSISTED)
+    chains = inbox_of.all("select app_chain from biz.ai_trigger_jobs where status = 'pending' order by id")
+    assert [row["app_chain"] for row in chains] == ["app3→app8→app7", "app4→app5"]
+
+
+def test_senders_with_and_without_an_assistant_forced_and_not_are_all_taken_in(inbox_of):
+    """Keys pass between the jobs of a day in every direction at once, and nobody is turned away."""
+    inbox_of.run(
+        "create function biz.test_partial() returns trigger language plpgsql as"
+        " $$ begin new.status := 'partial'; return new; end $$"
+    )
+    # half of what would wait has ended as partial at once
+    inbox_of.run(
+        "create trigger test_partial before insert on biz.ai_trigger_jobs for each row"
+        " when (new.status = 'pending' and new.id % 2 = 0) execute function biz.test_partial()"
+    )
+    kinds = [
+        {"payload": payload, "forced": forced} for payload in ("{}", ASSISTED) for forced in (False, True)
+    ]
+    try:
+        with ThreadPoolExecutor(len(kinds)) as pool:
+            sent = list(pool.map(lambda kind: fire_at_once(inbox_of, 4, 25, **kind), kinds))
+    finally:
+        inbox_of.run("drop function biz.test_partial() cascade")
+    assert len({job for ids in sent for job in ids}) == 400
+    assert inbox_of.count("biz.ai_trigger_jobs", "dedup_key is not null") <= 2
+    assert inbox_of.count("biz.ai_trigger_jobs", "status = 'failed'") == 0
+
+
 @pytest.mark.parametrize("outcome", ["commit", "rollback"])
 def test_an_event_beside_an_unfinished_transaction_waits_for_how_that_one_ends(inbox_of, outcome):
     def beside() -> TriggerJob:

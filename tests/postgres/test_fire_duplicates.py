@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ai_assets.store import leases
 
@@ -45,9 +48,122 @@ def test_another_member_site_day_assistant_note_or_batch_is_another_event(inbox_
     assert inbox_of.fire(event, **{"member_id": 555, "payload": payload, **other}).status == "pending"
 
 
-def test_the_assistant_is_no_part_of_a_consumptions_key(inbox_of):
-    inbox_of.fire("consumption", member_id=555, payload={"assistant_id": 7})
-    assert inbox_of.fire("consumption", member_id=555, payload={"assistant_id": 8}).status == "duplicate"
+def test_which_assistant_it_was_is_no_part_of_a_consumptions_key(inbox_of):
+    inbox_of.fire("consumption", member_id=555, payload={"has_assistant": True, "assistant_id": 7})
+    other = inbox_of.fire("consumption", member_id=555, payload={"has_assistant": True, "assistant_id": 8})
+    assert other.status == "duplicate"
+
+
+@pytest.mark.parametrize("state", ["pending", "running", "completed", "partial"])
+def test_the_first_assistant_of_a_members_day_runs_app4_and_app5_alone_whatever_came_of_the_first(
+    inbox_of, state
+):
+    first = inbox_of.fire("consumption", member_id=555)
+    inbox_of.run("update biz.ai_trigger_jobs set status = :state where id = :id", state=state, id=first.id)
+    with_assistant = {"has_assistant": True, "assistant_id": 7}
+    second = inbox_of.fire("consumption", member_id=555, payload=with_assistant)
+    assert (second.status, second.app_chain, second.repeat_of) == ("pending", "app4→app5", None)
+    third = inbox_of.fire("consumption", member_id=555, payload=with_assistant)
+    assert (third.status, third.duplicate_of, third.app_chain) == ("duplicate", second.id, "app4→app5")
+    if state != "partial":
+        assert inbox_of.fire("consumption", member_id=555).duplicate_of == first.id
+
+
+EQUAL = {
+    "consumption": ({}, "app3→app8→app7"),
+    "note_created": (NOTE, "app6→app8"),
+    "task_assigned": ({"assistant_id": 7}, "app4→app5"),
+    "dws_completed": ({}, "app2"),
+}
+
+
+@pytest.mark.parametrize("event", EQUAL)
+def test_an_event_equal_to_a_partial_one_runs_again_and_says_which_it_repeats(inbox_of, event):
+    payload, chain = EQUAL[event]
+    first = inbox_of.fire(event, member_id=555, payload=payload)
+    inbox_of.claim(first.id)
+    inbox_of.finish(first.id, status="partial", error="1 step")
+    again = inbox_of.fire(event, member_id=555, payload=payload)
+    assert (again.status, again.repeat_of, again.app_chain) == ("pending", first.id, chain)
+    assert inbox_of.fire(event, member_id=555, payload=payload).duplicate_of == again.id
+    inbox_of.claim(again.id)
+    inbox_of.finish(again.id, status="partial", error="1 step")
+    third = inbox_of.fire(event, member_id=555, payload=payload)
+    assert third.repeat_of == again.id
+    inbox_of.claim(third.id)
+    inbox_of.finish(third.id, status="completed")
+    assert inbox_of.fire(event, member_id=555, payload=payload).duplicate_of == third.id
+
+
+def test_a_forced_event_after_a_partial_one_repeats_nothing_of_it(inbox_of):
+    first = inbox_of.fire("consumption", member_id=555)
+    inbox_of.claim(first.id)
+    inbox_of.finish(first.id, status="partial")
+    assert inbox_of.fire("consumption", member_id=555, is_forced=True).repeat_of is None
+
+
+STEP = st.one_of(
+    st.tuples(st.just("fire"), st.booleans(), st.booleans()),
+    st.tuples(
+        st.just("end"),
+        st.integers(0, 8),
+        st.sampled_from(["running", "completed", "partial", "failed", "dead"]),
+    ),
+)
+MEMBERS = count(10_000)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEP, min_size=1, max_size=12))
+def test_whatever_comes_on_a_members_day_each_part_of_it_has_one_job_at_a_time(inbox_of, steps):
+    """A day has two parts: the member's own steps, and App4 and App5. An event needs one or both of them."""
+    member = next(MEMBERS)
+    jobs: list[int] = []
+    status: dict[int, str] = {}
+    chains: dict[int, str] = {}
+    own: int | None = None
+    pair: int | None = None
+
+    def expected(assisted: bool, forced: bool) -> tuple[str, int | None, int | None, str]:
+        """(status, duplicate_of, repeat_of, chain) of the next event."""
+        chain = "app3→app8→app7" + ("→app4→app5" if assisted else "")
+        if own is None or forced:
+            return "pending", None, None, chain
+        holder = own
+        if assisted and "app4" not in chains[own]:
+            chain = "app4→app5"
+            if pair is None:
+                return "pending", None, None, chain
+            holder = pair
+        if status[holder] == "partial":
+            return "pending", None, holder, chain
+        return "duplicate", holder, None, chain
+
+    for kind, first, second in steps:
+        if kind == "end":
+            if not jobs:
+                continue
+            job = jobs[first % len(jobs)]
+            if status[job] in {"pending", "running", "completed"}:
+                inbox_of.run("update biz.ai_trigger_jobs set status = :s where id = :id", s=second, id=job)
+                status[job] = second
+                if second in {"failed", "dead"}:
+                    own, pair = (None if held == job else held for held in (own, pair))
+            continue
+        want = expected(first, second)
+        payload = {"has_assistant": first, "assistant_id": 7}
+        made = inbox_of.fire("consumption", member_id=member, payload=payload, is_forced=second)
+        assert (made.status, made.duplicate_of, made.repeat_of, made.app_chain) == want
+        if made.status == "pending":
+            jobs.append(made.id)
+            status[made.id], chains[made.id] = "pending", made.app_chain
+            if made.app_chain == "app4→app5":
+                pair = made.id
+            else:
+                # an event without an assistant leaves an earlier one its App4 and App5
+                if own is not None and not first and "app4" in chains[own] and pair is None:
+                    pair = own
+                own = made.id
 
 
 def test_two_types_of_events_of_one_member_are_two_events(inbox_of):
@@ -139,11 +255,10 @@ def test_a_forced_event_that_comes_first_holds_the_key_too(inbox_of):
     assert inbox_of.fire("dws_completed").duplicate_of == forced.id
 
 
-@pytest.mark.parametrize("status", ["completed", "partial"])
-def test_an_event_that_has_run_still_holds_its_key(inbox_of, status):
+def test_an_event_that_has_run_still_holds_its_key(inbox_of):
     first = inbox_of.fire("dws_completed")
     inbox_of.claim(first.id)
-    inbox_of.finish(first.id, status=status)
+    inbox_of.finish(first.id, status="completed")
     assert inbox_of.fire("dws_completed").duplicate_of == first.id
 
 
@@ -166,6 +281,6 @@ def test_one_that_is_dead_holds_no_key(inbox_of):
 
 
 def test_a_malformed_one_holds_no_key(inbox_of):
-    bad = inbox_of.fire("consumption", member_id=555, payload={"assistant_id": "seven"})
+    bad = inbox_of.fire("task_assigned", member_id=555, payload={"assistant_id": "seven"})
     assert bad.status == "failed"
-    assert inbox_of.fire("consumption", member_id=555).status == "pending"
+    assert inbox_of.fire("task_assigned", member_id=555, payload={"assistant_id": 7}).status == "pending"

@@ -263,6 +263,7 @@ def test_the_whole_sample_lands_in_the_inbox_in_its_real_order(loaded: Engine, m
         "taken_in": statuses["pending"],
         "duplicates": statuses["duplicate"],
         "failed": 0,
+        "ignored": 0,
         "errors": {},
     }
     assert done.return_value == 0
