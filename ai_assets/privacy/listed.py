@@ -29,8 +29,11 @@ _LIST_PARTING = re.compile(r"[^\w%％‰¥￥$€£]{1,4}|_{1,4}")
 _MOBILE_SHAPES = frozenset({(3, 4, 4), (3, 3, 5), (3, 5, 3), (4, 3, 4), (4, 4, 3), (5, 3, 3), (3, 8), (7, 4)})
 _LANDLINE_SHAPES = frozenset({(4,), (8,), (7,), (4, 4), (3, 4), (4, 3)})  # behind the area code
 _YEARS_OR_DAY = re.compile(r"1\d\d(?:20[0-4]\d20[0-4]\d|20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))")
+# 5678张 are pieces, 5678张先生 is somebody's number
+_TITLE = "先生|女士|小姐|太太|老板|老师|师傅|经理|店长|阿姨|[总哥姐叔]"
 _COUNTED = re.compile(
-    r"\s*(?:笔|人|次(?!日)|单(?!独)|桌|张|个|位|小?时|分|天|场|瓶|份|年|月|日|号(?!码)|名|倍|折)"
+    r"\s*(?:笔|人|次(?!日)|单(?!独)|桌|张|个|位|小?时|分(?!机)|天|场|瓶|份|年|月|日|号(?!码)|名|倍|折)"
+    rf"(?!{_TITLE})"
 )
 _WORD_AFTER = re.compile(r"\s?[^\W\d_]")
 _MOST_DIGITS = 18
@@ -51,7 +54,8 @@ def listed_numbers(text: str, groups: Sequence[Group], *, labelled: bool = False
             if end is None or not fits[at] or not _may_follow(text, run, done, at, end):
                 at += 1
                 continue
-            yield Found(run[at].start, run[end].end, _kind(run[at : end + 1]))
+            number = run[at : end + 1]
+            yield Found(number[0].start, number[-1].end + _has_x(text, number), _kind(number))
             done = at = end + 1
 
 
@@ -84,15 +88,21 @@ def _last_of_number(text: str, run: Sequence[Group], at: int, only_labelled: boo
             break
         if (
             index > at
-            and _is_number(digits, run[at : index + 1], labelled)
+            and _is_number(digits + "X" * _has_x(text, run[at : index + 1]), run[at : index + 1], labelled)
             and _is_list(text, run[at : index + 1])
         ):
             best = index
     return best
 
 
+def _has_x(text: str, groups: Sequence[Group]) -> bool:
+    """Whether an X ends these digits as the check digit of an ID card."""
+    end = groups[-1].end
+    return len(_digits(groups)) == _MOST_DIGITS - 1 and text[end : end + 1] in {"x", "X"}
+
+
 def _is_number(digits: str, groups: Sequence[Group], labelled: bool) -> bool:
-    """Whether these digits are a phone's or an ID card's, in the pieces of one."""
+    """Whether these digits, with an X behind those of an ID card, are a phone's or an ID card's, in its pieces."""
     if len(digits) == _MOST_DIGITS:
         return is_identity(digits) and min(part_sizes(groups)) >= _BARE.start
     if len(digits) == 11 and is_mobile(digits):
@@ -162,7 +172,7 @@ def _is_labelled(text: str, start: int) -> bool:
 
 
 def _kind(groups: Sequence[Group]) -> str:
-    return IDENTITY if len(_digits(groups)) == _MOST_DIGITS else PHONE
+    return IDENTITY if len(_digits(groups)) >= _MOST_DIGITS - 1 else PHONE
 
 
 def _digits(groups: Sequence[Group]) -> str:

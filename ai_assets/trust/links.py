@@ -8,13 +8,12 @@ numbers of a list. Not here: what stands in the place of an address (`markup`).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
-# one letter for one letter, so that what is found in the folded text stands at the same place in the text
-_FOLD = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
-    0x3000: 0x20,
-    **dict.fromkeys((0x3002, 0xFF61, 0x2024, 0xFE52), 0x2E),
-}
+# 。and ｡ are typed for a dot; other signs and letters are folded by Unicode (full-width, circled, bold ones)
+_STOPS = str.maketrans("。｡", "..")
 _SENTENCE_STOPS = "。｡"
 
 _LETTER = r"[^\s\u2e80-\u9fff\uff00-\uffef\"'<>()\[\]{}“”‘’|\\^`]"
@@ -34,6 +33,8 @@ _HAN_TOP = (
 )
 _DOT = r"(?:\.|[ ]?[\[(【][ ]?(?:\.|dot|点)[ ]?[\])】][ ]?)"
 _LABEL = rf"[a-z0-9{_OTHER}](?:[a-z0-9{_OTHER}-]{{0,62}})"
+# before the registered domain an underscore is allowed too
+_SUBDOMAIN = rf"[a-z0-9{_OTHER}_-]{{1,63}}"
 _TAIL = rf"(?::\d{{2,5}})?(?:[/?#]{_LETTER}*)?"
 
 _ADDRESSES = (
@@ -55,8 +56,8 @@ _ADDRESSES = (
     re.compile(rf"(?<![\d.v])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!\d|\.\d){_TAIL}", re.IGNORECASE),
 )
 _BARE = re.compile(
-    rf"(?<![a-z0-9_.@{_OTHER}-])(?!(?:{_ABBREVIATIONS})\.|\d{{1,2}}\.[a-z]+(?!\.?[a-z0-9-]))"
-    rf"{_LABEL}(?:{_DOT}{_LABEL}){{0,5}}?(?P<dot>{_DOT})(?P<top>{_TOP})(?![a-z0-9_{_OTHER}-]|\.[a-z0-9]){_TAIL}",
+    rf"(?<![a-z0-9_.@{_OTHER}-])(?!(?:{_ABBREVIATIONS}|\d{{1,2}})\.[a-z]+(?!\.?[a-z0-9-]))"
+    rf"(?:{_SUBDOMAIN}{_DOT}){{0,5}}?{_LABEL}(?P<dot>{_DOT})(?P<top>{_TOP})(?![a-z0-9_{_OTHER}-]|\.[a-z0-9]){_TAIL}",
     re.IGNORECASE,
 )
 _HAN_BEFORE = re.compile(
@@ -73,7 +74,7 @@ _OLD_TOPS = frozenset({"com", "cn", "net", "org"})
 
 def web_addresses(text: str) -> list[tuple[int, int]]:
     """(start, end) of each address in `text`, in order, apart from each other; a sentence's stop is no part of one."""
-    folded = text.translate(_FOLD)
+    folded = _folded(text)
     if "." not in folded and ":" not in folded and "点" not in folded and "dot" not in folded.lower():
         return []
     apart: list[tuple[int, int]] = []
@@ -84,6 +85,18 @@ def web_addresses(text: str) -> list[tuple[int, int]]:
         else:
             apart.append((start, stop))
     return apart
+
+
+def _folded(text: str) -> str:
+    """The text in plain letters and signs, one for one: what is found in it stands at the same place in the text."""
+    odd = {char for char in set(text) if char > "\x7f"}
+    return text.translate({ord(char): _plain_character(char) for char in odd}).translate(_STOPS)
+
+
+@lru_cache(maxsize=4096)
+def _plain_character(char: str) -> str:
+    plain = unicodedata.normalize("NFKC", char)
+    return plain if len(plain) == 1 and plain.isascii() else char
 
 
 def _found(text: str, folded: str) -> Iterator[tuple[int, int]]:

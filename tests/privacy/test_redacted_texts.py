@@ -141,6 +141,11 @@ def test_a_mobile_number_is_found_though_its_digits_are_parted_as_a_list_is(
         ("138，1234，5678，139，1234，5678", f"{PHONE}，{PHONE}"),
         ("2026-08-19，138，1234，5678，3 次", f"2026-08-19，{PHONE}，3 次"),
         ("110105，19491231，0011", IDENTITY),
+        ("110105，19491231，002X，常客", f"{IDENTITY}，常客"),
+        ("110105\n19491231\n002ｘ", IDENTITY),
+        ("138，1234，5678张先生", f"{PHONE}张先生"),
+        ("138，1234，5678时总", f"{PHONE}时总"),
+        ("138，1234，5678分机2", f"{PHONE}分机2"),
     ],
 )
 def test_landlines_labels_several_phones_and_id_cards_are_found_in_lists_too(
@@ -158,6 +163,8 @@ def test_landlines_labels_several_phones_and_id_cards_are_found_in_lists_too(
         "138，1234，5678，1390",
         "1200、138、1234、5678",
         "138, 1234, 5678 元",
+        "138, 1234, 5678 张",
+        "110105，19491231，001X",
         "138.50, 1234.50, 5678.90",
         "1.138, 1234, 5678",
         "138, 1234, 5678.5",
@@ -430,11 +437,13 @@ def test_any_text_of_100_000_characters_takes_time_by_its_length_alone(text: str
 def test_a_defects_traceback_is_logged_without_what_its_errors_quote(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    # named here: a traceback quotes the lines of code that raise
+    row, note = "bad row: 13800138000", "in the note 微信：abc123"
     try:
         try:
-            raise ValueError("bad row: 13800138000")
+            raise ValueError(row)
         except ValueError as error:
-            raise RuntimeError("in the note 微信：abc123") from error
+            raise RuntimeError(note) from error
     except RuntimeError as error:
         log_defect(logging.getLogger("ai_assets.test"), error, "job %s of %s", 7, "13900139000")
     assert "Traceback" in caplog.text
