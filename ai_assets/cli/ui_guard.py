@@ -4,9 +4,8 @@ The web server has no login, and takes GraphQL mutations from the query string o
 that a person's browser opens could launch runs: by a link, by a form, or by a name that resolves to this machine
 (DNS rebinding). The rules:
 - `Host` is an expected name: this machine's loopback names and those of AI_UI_HOSTS.
-- Pages and files: GET and HEAD only.
-- `/graphql`: POST of JSON, and WebSockets. `/report_asset_…`: POST. Both only where `Origin` is absent (no browser) or
-  is the very server that is asked.
+- `Origin` is absent (no browser, or a page that a person opens) or is the very server that is asked.
+- Pages and files: GET and HEAD only. `/graphql`: POST of JSON, and WebSockets. `/report_asset_…`: POST.
 """
 
 from __future__ import annotations
@@ -62,10 +61,9 @@ class UiGuard:
             return 403, "unexpected Host: add the name to AI_UI_HOSTS if people reach the UI by it"
         path = scope["path"].removeprefix(self._prefix).strip().strip("/")
         is_graphql = path == "graphql"
-        is_api = is_graphql or path.startswith("report_asset_")
         if scope["type"] == "websocket":
             wrong = None if is_graphql else (403, "no WebSocket here")
-        elif not is_api:
+        elif not (is_graphql or path.startswith("report_asset_")):
             wrong = None if scope["method"] in {"GET", "HEAD"} else (405, "only GET here")
         elif scope["method"] != "POST":
             wrong = 405, "only POST here"
@@ -73,8 +71,8 @@ class UiGuard:
             wrong = 415, "only application/json here"
         else:
             wrong = None
-        if wrong is None and is_api and not _is_same_origin(scope, host):
-            wrong = 403, "a page of another origin may not do this"
+        if wrong is None and not _is_same_origin(scope, host):
+            wrong = 403, "not for a page of another origin"
         return wrong
 
 

@@ -133,6 +133,13 @@ def test_a_page_of_another_origin_changes_nothing(path: str, foreign: str) -> No
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("path", ["/", "/logs/x", "/download_debug/x"])
+def test_a_page_of_another_origin_reads_nothing(path: str, foreign: str) -> None:
+    assert ask("GET", path, host(), origin(foreign)) == 403
+    assert ask("GET", path, host(), origin("http://127.0.0.1:3000")) is None
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
 def test_a_page_of_another_origin_opens_no_socket(foreign: str) -> None:
     assert ask("GET", "/graphql", host(), origin(foreign), kind="websocket") == 403
 
