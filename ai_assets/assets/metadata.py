@@ -65,6 +65,9 @@ def metadata(result: StepResult, *, trigger_job_id: int | None) -> dict[str, Met
         values["answer read as"] = MetadataValue.text(result.reading)
     if result.tokens_estimated:
         values["tokens estimated"] = MetadataValue.bool(True)
+    if result.models_without_price:
+        models = ", ".join(result.models_without_price)
+        values["charged the dearest price"] = MetadataValue.text(f"no price in AI_PRICES_FILE for {models}")
     if result.made_at is not None:
         values["made at"] = MetadataValue.timestamp(result.made_at)
     values |= checks_metadata((result.result.get("_references") or {}).get("checks"))

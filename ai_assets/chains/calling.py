@@ -143,6 +143,7 @@ class AdmittedCall:
         return replace(
             self._charged(record, reply.attempts),
             outcome=Outcome.SUCCESS,
+            models_without_price=self._runtime.prices.without_price(reply.usage_by_model),
             cache_id=written.settlement.cache_id,
             result=result,
             reading=reading.how,

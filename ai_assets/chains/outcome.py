@@ -98,6 +98,8 @@ class StepResult:
     tokens_used: int = 0
     tokens_estimated: bool = False
     cost_cny: Decimal = Decimal(0)
+    models_without_price: tuple[str, ...] = ()
+    """Ids of the models that were charged the dearest known price, because the price file has none for them."""
     latency_ms: int = 0
     attempts: int = 0
     clues_set: int | None = None

@@ -61,11 +61,15 @@ class Prices:
         dearest_out = max((price.tokens_out for price in every), default=Decimal(0))
         return Price(dearest_in, dearest_out, tokens_cached=dearest_in)
 
+    def without_price(self, usage: Iterable[ModelUsage]) -> tuple[str, ...]:
+        """The ids of the models whose calls cost the dearest price because they, or calls of their size, have none."""
+        return tuple(used.model_id for used in usage if self._is_missing(used))
+
     def _price(self, used: ModelUsage) -> Price:
-        for price in self._tiers(used.model_id):
-            if price.up_to_input_tokens is None or used.tokens_in <= price.up_to_input_tokens:
-                return price
-        if used.model_id and self.by_model and used.model_id not in self._warned:
+        price = self._listed(used)
+        if price is not None:
+            return price
+        if self._is_missing(used) and used.model_id not in self._warned:
             self._warned.add(used.model_id)
             logger.warning(
                 "no price is known for model %s with %s input tokens: it is charged the dearest known price; "
@@ -74,6 +78,15 @@ class Prices:
                 used.tokens_in,
             )
         return self.dearest
+
+    def _is_missing(self, used: ModelUsage) -> bool:
+        return bool(used.model_id and self.by_model) and self._listed(used) is None
+
+    def _listed(self, used: ModelUsage) -> Price | None:
+        for price in self._tiers(used.model_id):
+            if price.up_to_input_tokens is None or used.tokens_in <= price.up_to_input_tokens:
+                return price
+        return None
 
     def _tiers(self, model_id: str) -> Sequence[Price]:
         """The tiers of exactly this model, or of the model whose newest version or dated snapshot it is."""

@@ -90,6 +90,13 @@ def test_cached_tokens_are_in_the_run_log_and_cost_less(bench, serve):
     assert log["cost_cny"] == Decimal("0.000426")
 
 
+def test_a_model_without_a_price_is_named_in_the_result_and_one_with_a_price_is_not(bench, serve):
+    usage = {"models": [MODEL, {**MODEL, "model_id": "qwen9-new"}]}
+    server = serve(lambda peer, _request: peer.answer('{"clues": []}', usage=usage))
+    result = bench.step(bench.runtime(base_url=server.base_url))
+    assert result.models_without_price == ("qwen9-new",)
+
+
 def test_absurd_usage_teaches_the_estimate_nothing(bench, simulator):
     runtime = bench.runtime()
     bench.step(runtime)

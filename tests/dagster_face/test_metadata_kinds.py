@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
 
 import pytest
 from dagster import AssetKey, FloatMetadataValue, IntMetadataValue, MetadataValue
@@ -15,7 +14,7 @@ from ai_assets.assets.member_events import member_events
 from ai_assets.assets.metadata import materialization
 from ai_assets.assets.sources import batch_materialization
 from ai_assets.chains.outcome import Outcome, StepResult
-from ai_assets.warehouse.sites import Batch
+from ai_assets.store.batch_events import RecordedBatch
 
 QUANTITIES = {
     "tokens in",
@@ -45,8 +44,10 @@ def result(app: str, outcome: Outcome = Outcome.SUCCESS, **values: object) -> St
     )
 
 
-def batch() -> Batch:
-    return Batch(batch_id="17", site_id=1001, biz_date=date(2026, 1, 31), finished_at=datetime.now(UTC))
+def batch() -> RecordedBatch:
+    return RecordedBatch(
+        trigger_job_id=3, site_id=1001, batch_id="17", biz_date="2026-01-31", finished_s=1.8e9, is_usable=True
+    )
 
 
 def shown() -> Iterator[tuple[str, Mapping[str, MetadataValue]]]:
@@ -76,3 +77,11 @@ def test_ids_are_shown_as_they_are(where: str, metadata: Mapping[str, MetadataVa
     assert {name: metadata[name].value for name in ids if name in metadata} == {
         name: text for name, text in ids.items() if name in metadata
     }
+
+
+def test_a_call_charged_the_dearest_price_names_the_model_and_no_other_call_does() -> None:
+    charged = result("app3_clue", models_without_price=("qwen9-new",))
+    shown = materialization(FINANCE, "1001:all|this_week", charged, trigger_job_id=None).metadata
+    assert "qwen9-new" in str(shown["charged the dearest price"].value)
+    priced = materialization(FINANCE, "1001:all|this_week", result("app3_clue"), trigger_job_id=None).metadata
+    assert "charged the dearest price" not in priced

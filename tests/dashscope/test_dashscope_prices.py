@@ -77,6 +77,15 @@ def test_an_unknown_model_is_warned_of_once(caplog):
     assert [record.args[0] for record in caplog.records] == ["qwen3-max", "deepseek-v3"]
 
 
+def test_the_models_without_a_price_are_named_and_an_estimate_is_none():
+    usage = [
+        ModelUsage(*one)
+        for one in (("qwen-max", 1, 1), ("qwen3-max", 1, 1), ("qwen-plus", 256_001, 0), ("", 9, 0))
+    ]
+    assert PRICES.without_price(usage) == ("qwen3-max", "qwen-plus")
+    assert Prices({}).without_price(usage) == ()
+
+
 def test_an_estimate_costs_the_dearest_price_and_warns_of_nothing(caplog):
     with caplog.at_level(logging.WARNING):
         assert per_1000("") == DEAREST
