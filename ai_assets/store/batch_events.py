@@ -31,7 +31,7 @@ _SINCE = text(
 _NEWEST = text(
     f"""
     select b.site_id, b.batch_id::text as batch_id
-    from (select distinct s.site_id from biz.sites s where s.is_active) as site cross join lateral (
+    from (select distinct s.site_id from biz.ai_sites() s where s.is_active) as site cross join lateral (
         select b.* from dws.etl_batch b
         where b.site_id = site.site_id and b.status = 'success' and b.biz_date is not null
           and b.biz_date::date <= biz.ai_latest_batch_date(b.site_id)

@@ -107,6 +107,8 @@ INTAKE_FUNCTIONS = (
     "ai_payload_id",
     "ai_payload_trouble",
     "ai_site_zone",
+    "ai_sites",
+    "ai_timezone",
     "ai_trim",
 )
 """What `fire_ai_event` calls, itself among them: an event for all sites sends one for each."""
@@ -193,6 +195,7 @@ def _intake(schema: Schema) -> Iterator[str]:
     yield f"grant execute on function {', '.join(called)} to {INTAKE}"
     # an event takes its key from an earlier one, and changes nothing else
     yield f"grant select, insert, update (dedup_key) on biz.ai_trigger_jobs to {INTAKE}"
+    yield f"grant select on biz.ai_settings to {INTAKE}"
     if "biz.sites" in schema.sources:
         yield f"grant select on biz.sites to {INTAKE}"
     if schema.has_batches:

@@ -25,7 +25,8 @@ ASSISTANT_TASKS = "biz.assistant_tasks"
 SETTLEMENT = "dws.settlement"
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    SITES: ("site_id", "name", "timezone", "is_active"),
+    # name, timezone and is_active may be missing: biz.ai_sites fills them in
+    SITES: ("site_id",),
     ETL_BATCH: ("batch_id", "site_id", "biz_date", "status", "finished_at"),
     FINANCE_AREA_DAILY: (
         "site_id",

@@ -15,20 +15,11 @@ from ai_assets.errors import InputError, WarehouseError
 from ai_assets.warehouse.contract import ETL_BATCH, FINANCE_AREA_DAILY, FINANCE_SITE_DAILY, SITES, reading
 from ai_assets.warehouse.windows import check_as_of
 
-_FIND_SITE = text(
-    """
-    select site_id, coalesce(nullif(trim(name), ''), site_id::text) as name,
-           coalesce(nullif(trim(timezone), ''), 'Asia/Shanghai') as timezone, is_active is true as is_active
-    from biz.sites where site_id = :site_id limit 1
-    """
-)
-
+# what biz.sites does not have is filled in by biz.ai_sites; of a view's repeated rows one is taken
+_SITE = "site_id, coalesce(name, site_id::text) as name, timezone, is_active"
+_FIND_SITE = text(f"select {_SITE} from biz.ai_sites(:site_id) limit 1")  # noqa: S608  # a constant
 _ACTIVE_SITES = text(
-    """
-    select distinct on (site_id) site_id, coalesce(nullif(trim(name), ''), site_id::text) as name,
-           coalesce(nullif(trim(timezone), ''), 'Asia/Shanghai') as timezone, true as is_active
-    from biz.sites where is_active order by site_id
-    """
+    f"select distinct on (site_id) {_SITE} from biz.ai_sites() where is_active order by site_id"  # noqa: S608
 )
 
 # batch_id is text here: a real warehouse may number its batches or name them
@@ -79,7 +70,7 @@ def find_site(conn: Connection, site_id: int) -> Site:
     Raises InputError naming it if there is none, WarehouseError if `biz.sites` is not as the contract says.
     """
     with reading(conn, SITES):
-        row = conn.execute(_FIND_SITE, {"site_id": site_id}).one_or_none()
+        row = conn.execute(_FIND_SITE, {"site_id": site_id}).one_or_none() if abs(site_id) < 2**63 else None
     if row is None:
         raise InputError(f"unknown site {site_id}: biz.sites has no such site_id")
     return Site(*row)

@@ -167,8 +167,8 @@ def test_a_sender_in_python_may_put_in_times_decimals_and_numbers_that_are_none(
     [
         ("drop table biz.sites", 'biz.sites cannot be read: relation "biz.sites" does not exist'),
         (
-            "alter table biz.sites rename timezone to tz",
-            "biz.sites cannot be read: column s.timezone does not exist",
+            "alter table biz.sites rename site_id to shop_id",
+            "biz.sites cannot be read: column s.site_id does not exist",
         ),
         (
             "alter table biz.sites alter site_id type text",

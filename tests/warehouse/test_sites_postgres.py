@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from ai_assets.errors import InputError, WarehouseError
+from ai_assets.store.batch_events import batches_without_event
+from ai_assets.store.shared_settings import store_timezone
 from ai_assets.warehouse.sites import (
     Site,
     active_sites,
@@ -183,3 +185,73 @@ def test_a_site_without_a_known_time_zone_keeps_its_newest_batch(engine: Engine,
         add_batch(conn, 1, 1, date(2026, 8, 18), at(4))
         add_batch(conn, 2, 1, date(2062, 8, 18), at(5))
         assert as_of_date(conn, 1, None) == date(2026, 8, 18)
+
+
+@pytest.fixture
+def bare(engine: Engine) -> Engine:
+    """An engine on a database whose `biz.sites` is the venue's own table, with ids alone: 1 and 2."""
+    with engine.begin() as conn:
+        conn.execute(text("drop table biz.sites"))
+        conn.execute(text("create table biz.sites (site_id bigint)"))
+        conn.execute(text("insert into biz.sites values (2), (1)"))
+    return engine
+
+
+def test_a_table_of_sites_with_ids_alone_gives_active_sites_in_the_stored_zone(bare: Engine) -> None:
+    with bare.begin() as conn:
+        store_timezone(conn, "Asia/Urumqi")
+        assert active_sites(conn) == [Site(n, str(n), "Asia/Urumqi", is_active=True) for n in (1, 2)]
+        assert find_site(conn, 2) == Site(2, "2", "Asia/Urumqi", is_active=True)
+        with pytest.raises(InputError, match="unknown site 3"):
+            find_site(conn, 3)
+
+
+def test_events_and_batches_of_a_table_of_sites_with_ids_alone_are_taken_in(bare: Engine) -> None:
+    with bare.begin() as conn:
+        store_timezone(conn, "Pacific/Kiritimati")
+        today = database_today(conn, "Pacific/Kiritimati")
+        add_batch(conn, 7, 1, today + timedelta(days=1), at(4))
+        assert [batch.batch_id for batch in batches_without_event(conn, None, limit=9)] == ["7"]
+        conn.execute(text("select biz.fire_ai_event('ai_dws_prewarm', null)"))
+        jobs = conn.execute(
+            text("select event_type, site_id, status from biz.ai_trigger_jobs order by site_id")
+        )
+        assert [tuple(job) for job in jobs] == [
+            ("dws_completed", 1, "pending"),
+            ("dws_completed", 2, "pending"),
+            ("ai_dws_prewarm", None, "completed"),
+        ]
+        # 11 in the morning of the 29th in UTC is the 30th there
+        conn.execute(
+            text(
+                "select biz.fire_ai_event('consumption', 1, 5, '{\"occurred_at\": \"2026-06-29T11:00:00Z\"}')"
+            )
+        )
+        day = conn.execute(
+            text("select business_date from biz.ai_trigger_jobs where event_type = 'consumption'")
+        )
+        assert day.scalar_one() == date(2026, 6, 30)
+
+
+@pytest.mark.parametrize(("word", "active"), [("true", True), ("0", False), ("null", False)])
+@pytest.mark.parametrize("kind", ["boolean", "integer", "text"])
+def test_activity_may_be_of_any_type_that_reads_as_a_flag(
+    bare: Engine, kind: str, word: str, *, active: bool
+) -> None:
+    value = {"true": "1", "null": "null"}.get(word, word)
+    with bare.begin() as conn:
+        conn.execute(text("drop table biz.sites"))
+        conn.execute(text(f"create table biz.sites (site_id integer, is_active {kind})"))
+        conn.execute(
+            text(
+                f"insert into biz.sites values (1, {value}\\:\\:{'int' if value != 'null' else 'text'}\\:\\:{kind})"
+            )
+        )
+        assert find_site(conn, 1).is_active is active
+
+
+def test_a_table_of_sites_without_ids_is_named(bare: Engine) -> None:
+    with bare.begin() as conn:
+        conn.execute(text("alter table biz.sites rename site_id to shop_id"))
+    with bare.connect() as conn, pytest.raises(WarehouseError, match=r"column site_id of biz\.sites"):
+        active_sites(conn)
