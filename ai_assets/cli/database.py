@@ -28,6 +28,26 @@ def upgrade(context: Context) -> None:
 
 
 @db.command()
+@click.option("--dry-run", is_flag=True, help="Only count what would be copied, and say what would not.")
+@click.pass_obj
+def adopt(context: Context, *, dry_run: bool) -> None:
+    """Move over from the earlier dispatcher: make the tables, and copy the content of the old ones.
+
+    Old tables are found in biz and public. None is dropped: each is renamed NAME_before_adopt. All of it is one
+    transaction. Twice changes nothing. Stop the earlier dispatcher first. Needs the owner of the old tables.
+    """
+    from ai_assets.cli.adopt import adoption_lines
+    from ai_assets.store import adopt as moving
+    from ai_assets.store.databases import ensure_database
+
+    adoption = moving.adopt(context.database_url, context.settings.timezone, dry_run=dry_run)
+    for line in adoption_lines(adoption, dry_run=dry_run):
+        click.echo(line)
+    if adoption.tables and not dry_run and ensure_database(environment.dagster_url(context.database_url)):
+        click.echo("made Dagster's database")
+
+
+@db.command()
 @click.pass_obj
 def roles(context: Context) -> None:
     """Make the roles ai_reader, ai_backend, ai_worker and ai_gateway, and ai_intake, which owns biz.fire_ai_event.

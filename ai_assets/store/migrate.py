@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from ai_assets.errors import ConfigurationError, SchemaVersionError
+from ai_assets.store import old_tables
 from ai_assets.store.engine import first_line, make_engine, reachable
 from ai_assets.store.shared_settings import store_timezone
 
@@ -34,39 +37,62 @@ def upgrade(url: str, timezone: str | None = None) -> tuple[str | None, str]:
 
     Two at once wait for each other. Raises SchemaVersionError where the database is newer than this code,
     DatabaseUnavailableError where it cannot be reached, ConfigurationError where Postgres refuses a table
-    (this user may not make it, or another software has one of that name); then nothing is changed.
+    (this user may not make it, or another software has one of that name), or where a database that was never migrated
+    has tables of the earlier dispatcher; then nothing is changed.
     """
-    from alembic import command
+    with migrating(url) as connection:
+        before = revision_to_migrate(connection)
+        if before is None:
+            _refuse_old_tables(connection)
+        migrate(connection, before, timezone)
+        connection.commit()
+        return before, HEAD
 
+
+@contextmanager
+def migrating(url: str) -> Iterator[Connection]:
+    """A connection that alone may migrate this database; what the block did not commit is rolled back.
+
+    Another one waits for it. Raises DatabaseUnavailableError.
+    """
     engine = make_engine(url, pool_size=1, application_name="ai_assets migrate")
     try:
         with reachable("migrating"), engine.connect() as connection:
             connection.execute(_MIGRATION_LOCK)
             connection.commit()
             try:
-                before = current_revision(connection)
-                _refuse_newer(before)
-                if before != HEAD:
-                    config = _config()
-                    config.attributes["connection"] = connection
-                    try:
-                        command.upgrade(config, HEAD)
-                    except ProgrammingError as error:
-                        raise ConfigurationError(
-                            f"the tables cannot be made in this database: {first_line(error)}; give another "
-                            "database, or a user who may make schemas and tables in this one"
-                        ) from error
-                    connection.commit()
-                if timezone is not None:
-                    store_timezone(connection, timezone)
-                    connection.commit()
+                yield connection
             finally:
                 connection.rollback()
                 connection.execute(_MIGRATION_UNLOCK)
                 connection.commit()
-        return before, HEAD
     finally:
         engine.dispose()
+
+
+def migrate(connection: Connection, before: str | None, timezone: str | None) -> None:
+    """Migrate to HEAD in the caller's transaction; see `upgrade`. `before`: see `revision_to_migrate`."""
+    from alembic import command
+
+    if before != HEAD:
+        config = _config()
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, HEAD)
+        except ProgrammingError as error:
+            raise ConfigurationError(
+                f"the tables cannot be made in this database: {first_line(error)}; give another "
+                "database, or a user who may make schemas and tables in this one"
+            ) from error
+    if timezone is not None:
+        store_timezone(connection, timezone)
+
+
+def revision_to_migrate(connection: Connection) -> str | None:
+    """As `current_revision`. Begins the transaction. Raises SchemaVersionError where this code does not know it."""
+    before = current_revision(connection)
+    _refuse_newer(before)
+    return before
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -92,6 +118,15 @@ def require_current(connection: Connection) -> None:
     if revision != HEAD:
         state = "has no ai_assets tables" if revision is None else f"is at revision {revision}, not {HEAD}"
         raise SchemaVersionError(f"the database {state}: run `ai-assets db upgrade`")
+
+
+def _refuse_old_tables(connection: Connection) -> None:
+    found = old_tables.find(connection, migrated=False)
+    if found:
+        raise ConfigurationError(
+            f"{', '.join(table.full_name for table in found)}: tables of an earlier dispatcher; "
+            "run `ai-assets db adopt`, which moves their content over"
+        )
 
 
 def _code(error: DBAPIError) -> str:

@@ -60,6 +60,10 @@ IN_PART = {
 }
 """What a reader sees of the ledger, by column."""
 
+CLUES = "biz.member_retention_clue"
+OLD_CLUES = "public.member_retention_clue"
+"""The view that `ai-assets db adopt` leaves where the earlier dispatcher's table was, with its reader's rights."""
+
 _READ, _ADD, _KEEP, _ALL = (
     "select",
     "select, insert",
@@ -80,7 +84,7 @@ GATEWAY_RIGHTS = {
     "biz.ai_run_logs": _ALL,
     "biz.ai_cache": _ADD,
     "biz.ai_cache_latest": _READ,
-    "biz.member_retention_clue": "select, insert, delete",
+    "biz.member_retention_clue": _ALL,
     "biz.ai_alerts": _KEEP,
     "biz.ai_news": _ADD,
     # the guard
@@ -125,6 +129,8 @@ class Schema:
     sources: tuple[str, ...]
     has_dws: bool
     has_batches: bool
+    has_old_clues: bool
+    """Whether there is the view OLD_CLUES."""
 
 
 def grant_roles(connection: Connection) -> None:
@@ -163,6 +169,7 @@ def statements(schema: Schema) -> Iterator[str]:
     yield f"grant select on {', '.join(RESULTS)} to {READER}"
     for table, columns in IN_PART.items():
         yield f"grant select ({columns}) on {table} to {READER}"
+    yield from _clues(schema)
     yield f"grant {READER} to {BACKEND}"
     yield f"grant execute on function {FIRE} to {BACKEND}"
 
@@ -181,6 +188,15 @@ def statements(schema: Schema) -> Iterator[str]:
     if schema.has_dws:
         yield f"grant usage on schema dws to {both}"
         yield f"grant select on all tables in schema dws to {both}"
+
+
+def _clues(schema: Schema) -> Iterator[str]:
+    """People's clues are the backend's to write; row security keeps it from those of the apps."""
+    yield f"drop policy if exists clues_of_apps on {CLUES}"
+    yield f"create policy clues_of_apps on {CLUES} to {WORKER}, {GATEWAY} using (true) with check (true)"
+    for name in (CLUES, *((OLD_CLUES,) if schema.has_old_clues else ())):
+        yield f"grant select on {name} to {READER}"
+        yield f"grant {_ALL} on {name} to {BACKEND}"
 
 
 def _intake(schema: Schema) -> Iterator[str]:
@@ -225,8 +241,10 @@ def _schema(connection: Connection) -> Schema:
     functions = connection.execute(text(OUR_FUNCTIONS)).scalars()
     has = connection.execute(
         text(
-            "select to_regnamespace('dws') is not null as dws, to_regclass('dws.etl_batch') is not null as batches"
-        )
+            "select to_regnamespace('dws') is not null as dws, to_regclass('dws.etl_batch') is not null as batches,"
+            " exists (select from pg_class where oid = to_regclass(:old_clues) and relkind = 'v') as old_clues"
+        ),
+        {"old_clues": OLD_CLUES},
     ).one()
     sources = tuple(name for name in SOURCES if name in found)
-    return Schema(ours, tuple(functions), sources, bool(has.dws), bool(has.batches))
+    return Schema(ours, tuple(functions), sources, bool(has.dws), bool(has.batches), bool(has.old_clues))
