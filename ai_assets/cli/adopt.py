@@ -1,4 +1,4 @@
-"""`ai-assets db adopt`: move over from the earlier dispatcher, as lines. Not here: the move (`ai_assets.store.adopt`)."""
+"""`ai-assets db adopt`: what it prints. Not here: the move itself (`ai_assets.store.adopt`)."""
 
 from __future__ import annotations
 

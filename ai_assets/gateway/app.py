@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from ai_assets.gateway import docs_page, events, health, reads, runs, sockets
+from ai_assets.gateway import clues, docs_page, events, health, reads, runs, sockets
 from ai_assets.gateway.access import Rates, TokenBook
 from ai_assets.gateway.bodies import HELD_BYTES
 from ai_assets.gateway.database import Database
@@ -65,7 +65,7 @@ def build_app(
     )
     app.state.parts = parts
     install(app)
-    for module in (events, runs, reads, sockets, health):
+    for module in (events, runs, reads, clues, sockets, health):
         app.include_router(module.routes(parts))
     app.include_router(docs_page.routes())
     app.add_middleware(Door, parts=parts)

@@ -7,11 +7,12 @@ Not here: what an event must carry (`biz.fire_ai_event` judges that, for every l
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ai_assets.chains.manual_payload import Id
+from ai_assets.chains.manual_payload import INK, Id
+from ai_assets.store.clues import DEFAULT_CATEGORY
 
 MOST_EVENTS = 500
 """Events of one request."""
@@ -142,11 +143,49 @@ class CacheAnswer(CacheVersion):
     history: list[CacheVersion] | None = None
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    # one that is not sent stays as it is
+    schema.pop("default", None)
+
+
+class ChangedClue(Sent):
+    """What is to change of a clue that somebody wrote; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    category: Annotated[
+        str, Field(min_length=1, max_length=50, pattern=INK, json_schema_extra=_without_default)
+    ] = DEFAULT_CATEGORY
+    summary: Annotated[
+        str, Field(min_length=1, max_length=1000, pattern=INK, json_schema_extra=_without_default)
+    ] = ""
+    detail: Annotated[str, Field(max_length=4000, json_schema_extra=_without_default)] = ""
+    recorded_by_name: Annotated[str, Field(max_length=100, json_schema_extra=_without_default)] = ""
+    recorded_by_assistant_id: Annotated[Id | None, Field(json_schema_extra=_without_default)] = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing to change")
+        return self
+
+
+class SentClue(Sent):
+    """A retention clue that somebody wrote."""
+
+    category: Annotated[str, Field(min_length=1, max_length=50, pattern=INK)] = DEFAULT_CATEGORY
+    summary: Annotated[str, Field(min_length=1, max_length=1000, pattern=INK, examples=["喜欢靠窗的台子"])]
+    detail: Annotated[str, Field(max_length=4000)] = ""
+    recorded_by_name: Annotated[str, Field(max_length=100)] = ""
+    recorded_by_assistant_id: Id | None = None
+
+
 class Clue(BaseModel):
     """A retention clue."""
 
     id: int
     category: str
+    category_given: str | None = Field(description="The app's own word; None: people wrote it")
     summary: str
     detail: str | None
     source: str

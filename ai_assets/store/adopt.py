@@ -1,7 +1,7 @@
 """Move a database over from the earlier dispatcher: its tables' content into this project's, in one transaction.
 
-Here: the order of it, and the report. Not here: which tables are old (`ai_assets.store.old_tables`), how a row is mapped
-(`ai_assets.store.adopt_sql`).
+Here: the order of it, and the report. Not here: which tables are old (`ai_assets.store.old_tables`), how a row is
+mapped (`ai_assets.store.adopt_sql`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError
 from ai_assets.store import adopt_sql, migrate, old_tables
 from ai_assets.store.engine import first_line
-from ai_assets.store.old_tables import OldTable
+from ai_assets.store.old_tables import OldTable, quoted
 
 LOCK_S = 30
 """How long to wait for a table that the old dispatcher uses."""
@@ -93,8 +93,8 @@ def _refuse_half_moved(connection: Connection, tables: Sequence[OldTable]) -> No
     for table in tables:
         if old_tables.exists(connection, table.new_name):
             raise ConfigurationError(
-                f"{table.new_name} is there already beside {table.full_name}: {table.full_name} came after an adoption; "
-                f"rename one of the two, then run this again"
+                f"{table.new_name} is there already beside {table.full_name}, which came after an adoption: "
+                "rename one of the two, then run this again"
             )
 
 
@@ -112,7 +112,7 @@ def _look(
     for name, of_name in _by_name(tables).items():
         mapping = adopt_sql.MAPPINGS[name]
         sources = [adopt_sql.Source(table, zone) for table in of_name]
-        _run(connection, mapping.view_sql(sources, _extra(of_name)))
+        _run(connection, mapping.view_sql(sources, list(_extra(of_name))))
         reports = [_blank(connection, table, _extra(of_name)) for table in of_name]
         for row in connection.execute(text(_COUNT.format(view=mapping.view))):
             _add(reports[row.source], row.problem, row.remarks, row.rows, row.example)
@@ -164,7 +164,7 @@ def _copy(connection: Connection, tables: Sequence[OldTable]) -> int:
     mapping, extra = adopt_sql.MAPPINGS[name], _extra(tables)
     for column, kind in extra.items():
         # nullable, whatever it was: the apps' clues know nothing of it
-        _run(connection, f'alter table biz.{name} add column if not exists "{column}" {kind}')
+        _run(connection, f"alter table biz.{name} add column if not exists {quoted(column)} {kind}")
     has = set(connection.execute(_COLUMNS, {"table": f"biz.{name}"}).scalars())
     _run(connection, f"alter table biz.{name} disable trigger user")
     _run(connection, mapping.sequence_sql())
@@ -177,18 +177,21 @@ def _copy(connection: Connection, tables: Sequence[OldTable]) -> int:
 
 
 def _leave_view(connection: Connection, table: OldTable, defaults: Mapping[str, str]) -> None:
-    """Where the old table was in `public`: code that names no schema finds the new one by a view of the same columns."""
+    """Where the old table was in `public`: code that names no schema finds the new one by a view of its columns."""
     kept = [column for column in adopt_sql.KEPT[table.name] if column in table.columns or column == "id"]
     if table.name == "member_retention_clue":
         kept += _extra([table])
     has = set(connection.execute(_COLUMNS, {"table": f"biz.{table.name}"}).scalars())
-    columns = ", ".join(f'"{column}"' for column in kept if column in has)
+    columns = ", ".join(quoted(column) for column in kept if column in has)
     # with the rights of who reads it, and so with the table's row security
     invoker = " with (security_invoker = true)" if connection.execute(_VERSION).scalar_one() >= 150000 else ""
     _run(connection, f"create view {table.full_name}{invoker} as select {columns} from biz.{table.name}")
     for column, expression in defaults.items():
         if column in kept and column in has:
-            _run(connection, f'alter view {table.full_name} alter column "{column}" set default {expression}')
+            _run(
+                connection,
+                f"alter view {table.full_name} alter column {quoted(column)} set default {expression}",
+            )
 
 
 def _grant(connection: Connection, table: OldTable, grants: Sequence[tuple[str, Sequence[str]]]) -> None:

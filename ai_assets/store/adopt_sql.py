@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ai_assets.store.old_tables import OldTable
+from ai_assets.store.old_tables import OldTable, quoted
 
 FUNCTIONS = """
 create function pg_temp.adopt_whole(p text) returns bigint language plpgsql immutable as $$
@@ -98,7 +98,7 @@ class Source:
         return f"coalesce(pg_temp.adopt_flag({self._column(column)}::text), false)"
 
     def _column(self, column: str) -> str:
-        return f't."{column}"' if column in self.table.columns else "null"
+        return f"t.{quoted(column)}" if column in self.table.columns else "null"
 
     def _type(self, column: str) -> str:
         return self.table.columns.get(column, "")
@@ -124,7 +124,7 @@ class Mapping:
         parts = []
         for number, source in enumerate(sources):
             columns = {"source": str(number), "old_id": source.whole("id"), **self.read(source)}
-            columns |= {f'"+{name}"': f't."{name}"' for name in extra}
+            columns |= {quoted(f"+{name}"): f"t.{quoted(name)}" for name in extra}
             listed = ", ".join(f"{expression} as {name}" for name, expression in columns.items())
             parts.append(f"select {listed} from {source.table.full_name} t")
         # the planner would otherwise compute each value as often as it is named below
@@ -141,7 +141,7 @@ class Mapping:
     def insert_sql(self, has: set[str], extra: Sequence[str] = ()) -> str:
         """INSERT of the rows without a problem; of the columns those that the new table `has`."""
         values = {name: value for name, value in self.values.items() if name in has}
-        values |= {f'"{name}"': f'v."+{name}"' for name in extra}
+        values |= {quoted(name): f"v.{quoted(f'+{name}')}" for name in extra}
         # an old id stays, unless it is no usable one or another row has it
         row_id = (
             "case when v.old_id between 1 and 9007199254740991"

@@ -32,22 +32,40 @@ _DELETE = text(
 )
 _INSERT = text(
     """
-    insert into biz.member_retention_clue (site_id, member_id, category, summary, detail, source, recorded_by_name)
-    values (:site, :member, :category, :summary, :detail, :source, :recorded_by)
+    insert into biz.member_retention_clue (site_id, member_id, category, category_given, summary, detail, source,
+        recorded_by_name)
+    values (:site, :member, :category, :category_given, :summary, :detail, :source, :recorded_by)
     """
+)
+_COLUMNS = (
+    "id, category, category_given, summary, detail, source, recorded_by_name, recorded_by_assistant_id, "
+    "created_at"
 )
 _OF_MEMBER = text(
-    """
-    select id, category, summary, detail, source, recorded_by_name, recorded_by_assistant_id, created_at
-    from biz.member_retention_clue where site_id = :site and member_id = :member order by id desc limit :limit
-    """
+    f"select {_COLUMNS} from biz.member_retention_clue"  # noqa: S608  # constants
+    " where site_id = :site and member_id = :member order by id desc limit :limit"
 )
+_ONE_MANUAL = "id = :id and site_id = :site and member_id = :member and source = :source"
+_ADD_MANUAL = text(
+    f"""
+    insert into biz.member_retention_clue (site_id, member_id, source, category, summary, detail, recorded_by_name,
+        recorded_by_assistant_id)
+    values (:site, :member, :source, :category, :summary, :detail, :recorded_by_name, :recorded_by_assistant_id)
+    returning {_COLUMNS}
+    """  # noqa: S608
+)
+_REMOVE_MANUAL = text(f"delete from biz.member_retention_clue where {_ONE_MANUAL} returning id")  # noqa: S608
 _STANDING = text(
     """
-    select source, category, summary, detail, recorded_by_name as recorded_by, created_at
+    select source, category, summary, coalesce(detail, '') as detail,
+        coalesce(recorded_by_name, '') as recorded_by, created_at
     from biz.member_retention_clue where site_id = :site and member_id = :member order by source, id
     """
 )
+
+
+MANUAL_COLUMNS = ("category", "summary", "detail", "recorded_by_name", "recorded_by_assistant_id")
+"""What somebody writes of a clue."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +125,12 @@ def standing(
     rows: dict[str, list[Any]] = {}
     for row in connection.execute(_STANDING, {"site": site_id, "member": member_id}):
         rows.setdefault(row.source, []).append(row)
-    words = [tuple(_row(clue).values()) for clue in given if isinstance(clue, Mapping)]
+    words = [_words(_row(clue)) for clue in given if isinstance(clue, Mapping)]
     return tuple(
         Standing(
             source,
             len(of_source),
-            sum((row.category, row.summary, row.detail, row.recorded_by) in words for row in of_source),
+            sum(_words(row._mapping) in words for row in of_source),
             max(row.created_at for row in of_source),
         )
         for source, of_source in rows.items()
@@ -125,22 +143,62 @@ def of_member(connection: Connection, site_id: int, member_id: int, limit: int) 
     return [dict(row) for row in connection.execute(_OF_MEMBER, about).mappings()]
 
 
+def add_manual(
+    connection: Connection, site_id: int, member_id: int, written: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Add a clue that somebody wrote, with all MANUAL_COLUMNS; returns its row."""
+    values = {"site": site_id, "member": member_id, "source": MANUAL, **_storable(written)}
+    return dict(connection.execute(_ADD_MANUAL, values).mappings().one())
+
+
+def change_manual(
+    connection: Connection, site_id: int, member_id: int, clue_id: int, changed: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Change MANUAL_COLUMNS of a clue that somebody wrote; returns its row, None: the member has no such clue."""
+    values = _storable(changed)
+    setting = ", ".join(f"{name} = :{name}" for name in values)
+    statement = f"update biz.member_retention_clue set {setting} where {_ONE_MANUAL} returning {_COLUMNS}"  # noqa: S608
+    about = {"site": site_id, "member": member_id, "id": clue_id, "source": MANUAL}
+    row = connection.execute(text(statement), {**about, **values}).mappings().one_or_none()
+    return dict(row) if row is not None else None
+
+
+def remove_manual(connection: Connection, site_id: int, member_id: int, clue_id: int) -> bool:
+    """Delete a clue that somebody wrote; False: the member has no such clue."""
+    values = {"site": site_id, "member": member_id, "id": clue_id, "source": MANUAL}
+    return connection.execute(_REMOVE_MANUAL, values).first() is not None
+
+
+def _storable(written: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: storable(value) if isinstance(value, str) else value
+        for name, value in written.items()
+        if name in MANUAL_COLUMNS
+    }
+
+
+def _words(clue: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return tuple(clue[name] for name in ("category", "summary", "detail", "recorded_by"))
+
+
 def _hold(connection: Connection, site_id: int, member_id: int) -> None:
     connection.execute(_LOCK, {"site": str(site_id), "member": str(member_id)})
 
 
 def _row(clue: Mapping[str, Any]) -> dict[str, str | None]:
-    summary = _text(clue.get("summary")) or ""
+    summary = _text(clue.get("summary"))
     emoji = _text(clue.get("emoji"))
+    category = _text(clue.get("category"))
     return {
-        "category": _text(clue.get("category")) or DEFAULT_CATEGORY,
+        "category": category or DEFAULT_CATEGORY,
+        "category_given": _text(clue.get("category_given")) or category or None,
         "summary": f"{emoji} {summary}" if emoji else summary,
         "detail": _text(clue.get("detail")),
         "recorded_by": _text(clue.get("providers")),
     }
 
 
-def _text(value: object) -> str | None:
+def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         value = "、".join(str(part) for part in value)
-    return (storable(str(value)) or "").strip() or None if value is not None else None
+    return (storable(str(value)) or "").strip() if value is not None else ""

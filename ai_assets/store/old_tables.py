@@ -101,6 +101,11 @@ class OldTable:
         return self.full_name + SUFFIX
 
 
+def quoted(name: str) -> str:
+    """The name as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def find(connection: Connection, *, migrated: bool) -> list[OldTable]:
     """The old tables in `biz` and `public`. In a migrated database those in `biz` are this project's own."""
     schemas = ["public"] if migrated else ["biz", "public"]
@@ -131,11 +136,10 @@ def defaults(connection: Connection, table: OldTable) -> dict[str, str]:
 
 def rename(connection: Connection, table: OldTable) -> None:
     """Move it out of the way, with its indexes (and so the constraints that they enforce) and its sequences."""
-    quote = connection.dialect.identifier_preparer.quote_identifier
     for kind, name, bare in connection.execute(_PARTS, {"table": table.full_name}).all():
         # a name has 63 bytes at most
         new = bare.encode()[: 63 - len(SUFFIX)].decode(errors="ignore") + SUFFIX
-        _run(connection, f"alter {kind} {name} rename to {quote(new)}")
+        _run(connection, f"alter {kind} {name} rename to {quoted(new)}")
     _run(connection, f"alter table {table.full_name} rename to {table.name}{SUFFIX}")
 
 

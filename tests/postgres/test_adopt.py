@@ -37,6 +37,15 @@ STATE = text(
 )
 
 
+TABLES = (
+    "select oid, relname from pg_class"
+    " where relnamespace in ('biz'::regnamespace, 'public'::regnamespace) order by 1"
+)
+WRITE = text(
+    "insert into biz.ai_cache (cache_type, site_id, target_id, result_json) values ('x', 1, 't', '{}')"
+)
+
+
 class Old:
     """A database of the earlier dispatcher."""
 
@@ -88,18 +97,18 @@ FOUND = {
 
 def test_all_that_the_old_tables_hold_is_there_afterwards_and_twice_changes_nothing(old: Old) -> None:
     old.script(ROWS)
-    newest = {
-        target: number
-        for target, number in old.rows(
+    newest = dict(
+        old.rows(
             "select distinct on (cache_type, target_id) cache_type || ' ' || target_id, id from biz.ai_cache"
             " order by cache_type, target_id, created_at desc, id desc"
         )
-    }
+    )
     assert counts(old.adopt()) == FOUND
     # every version, its score and its date; the newest is the newest
     assert (
         old.rows(
-            "select o.id from biz.ai_cache_before_adopt o left join biz.ai_cache n on n.id = o.id and n.site_id = o.site_id"
+            "select o.id from biz.ai_cache_before_adopt o left join biz.ai_cache n on n.id = o.id"
+            " and n.site_id = o.site_id"
             " and n.cache_type = o.cache_type and n.target_id = o.target_id and n.result_json = o.result_json::jsonb"
             " and n.score is not distinct from o.score and n.triggered_by = o.triggered_by"
             " and n.created_at = o.created_at where n.id is null"
@@ -192,7 +201,10 @@ def test_an_answer_of_this_project_is_newer_than_every_adopted_one(old: Old) -> 
         set_now = clues.set_from_newest(connection, 1001, 510, source="ai_consumption")
         assert set_now is not None
     kinds = "select source, count(*) from biz.member_retention_clue where member_id = 510 and site_id = 1001 group by 1"
-    people = "select count(*) from public.member_retention_clue_before_adopt where member_id = 510 and source = 'manual'"
+    people = (
+        "select count(*) from public.member_retention_clue_before_adopt"
+        " where member_id = 510 and source = 'manual'"
+    )
     assert dict(old.rows(kinds)).get("manual", 0) == old.value(people)
 
 
@@ -209,20 +221,15 @@ def test_nobody_is_told_of_what_was_adopted(old: Old) -> None:
 
 def test_a_dry_run_says_what_would_come_and_changes_nothing(old: Old) -> None:
     old.script(ROWS)
-    tables = "select oid, relname from pg_class where relnamespace in ('biz'::regnamespace, 'public'::regnamespace) order by 1"
-    before = old.rows(tables)
+    before = old.rows(TABLES)
     with old.engine.begin() as running:
         # it waits for nobody who writes
-        running.execute(
-            text(
-                "insert into biz.ai_cache (cache_type, site_id, target_id, result_json) values ('x', 1, 't', '{}')"
-            )
-        )
+        running.execute(WRITE)
         dry = old.adoption(dry_run=True)
         assert {of.table.full_name: (of.rows, of.copied) for of in dry.tables} == FOUND
         assert dry.revision is None
         running.rollback()
-    assert old.rows(tables) == before
+    assert old.rows(TABLES) == before
     lines = list(adoption_lines(dry, dry_run=True))
     assert lines[0].startswith("biz.ai_trigger_jobs: 2,002 rows, 2,002 would be copied")
     assert any("biz.ai_trigger_jobs_before_adopt" in line for line in lines)
@@ -300,10 +307,12 @@ def test_types_may_differ_and_columns_be_more_or_fewer(old: Old) -> None:
     }
     assert found["biz.ai_cache"].columns_left == ("model",)
     assert old.rows(
-        "select cache_type, site_id, score, created_at = timestamptz '2026-05-01 10:00+08' from biz.ai_cache order by run_log_id"
+        "select cache_type, site_id, score, created_at = timestamptz '2026-05-01 10:00+08'"
+        " from biz.ai_cache order by run_log_id"
     ) == [("app6_note_analysis", 1001, 7, True), ("app6_note_analysis", 1001, None, False)]
     assert old.rows(
-        "select payload, is_forced, status, created_at at time zone 'UTC' = '2026-05-01 02:00' from biz.ai_trigger_jobs order by id"
+        "select payload, is_forced, status, created_at at time zone 'UTC' = '2026-05-01 02:00'"
+        " from biz.ai_trigger_jobs order by id"
     ) == [({"a": 1}, True, "completed", True), ({"not_an_object": "nonsense"}, False, "failed", False)]
     assert old.rows("select trigger_type, tokens_used, tokens_estimated from biz.ai_run_logs") == [
         ("event", 12, False)
@@ -313,7 +322,8 @@ def test_types_may_differ_and_columns_be_more_or_fewer(old: Old) -> None:
         (555, True, [], "manual")
     ]
     old.script(
-        "insert into member_retention_clue (member_id, category, summary, site_id, tags) values (555, '', '又', 1001, '{a}')"
+        "insert into member_retention_clue (member_id, category, summary, site_id, tags)"
+        " values (555, '', '又', 1001, '{a}')"
     )
     assert old.rows("select source, tags from biz.member_retention_clue order by id desc limit 1") == [
         ("manual", ["a"])
@@ -326,7 +336,8 @@ def test_code_that_names_no_schema_goes_on_writing_clues(old: Old) -> None:
     old.script(ROWS)
     old.adopt()
     old.script(
-        "insert into member_retention_clue (member_id, category, summary, site_id, source) values (5, '社交关系', '带朋友', 1001, 'manual')"
+        "insert into member_retention_clue (member_id, category, summary, site_id, source)"
+        " values (5, '社交关系', '带朋友', 1001, 'manual')"
     )
     assert old.rows(
         "select id, summary, created_at > now() - interval '1 hour' from biz.member_retention_clue where member_id = 5"
@@ -399,9 +410,11 @@ def test_tables_in_public_are_found_too_and_versions_of_both_places_are_in_the_o
         """
         create table public.ai_cache (like biz.ai_cache including all);
         insert into public.ai_cache (id, cache_type, site_id, target_id, result_json, created_at) values
-            (1, 'app3_clue', 1001, '5', '{"n": 1}', '2026-05-01'), (2, 'app3_clue', 1001, '5', '{"n": 3}', '2026-05-03');
+            (1, 'app3_clue', 1001, '5', '{"n": 1}', '2026-05-01'),
+            (2, 'app3_clue', 1001, '5', '{"n": 3}', '2026-05-03');
         insert into biz.ai_cache (id, cache_type, site_id, target_id, result_json, created_at) values
-            (1, 'app3_clue', 1001, '5', '{"n": 2}', '2026-05-02'), (9, 'app3_clue', 1001, '5', '{"n": 4}', '2026-05-04');
+            (1, 'app3_clue', 1001, '5', '{"n": 2}', '2026-05-02'),
+            (9, 'app3_clue', 1001, '5', '{"n": 4}', '2026-05-04');
         """
     )
     found = old.adopt()
@@ -417,7 +430,8 @@ def test_tables_in_public_are_found_too_and_versions_of_both_places_are_in_the_o
 
 def test_a_migrated_database_adopts_what_is_in_public_below_its_own_answers(old: Old) -> None:
     old.script(
-        "drop table biz.ai_cache, biz.ai_run_logs, biz.ai_trigger_jobs; alter table public.member_retention_clue set schema biz; alter table biz.member_retention_clue rename to away"
+        "drop table biz.ai_cache, biz.ai_run_logs, biz.ai_trigger_jobs;"
+        "alter table public.member_retention_clue rename to away"
     )
     migrate.upgrade(old.url)
     old.script(
@@ -438,7 +452,8 @@ def test_a_migrated_database_adopts_what_is_in_public_below_its_own_answers(old:
 def test_what_of_the_venue_stays_with_the_old_tables_is_named(old: Old) -> None:
     old.script(
         "create view public.newest_texts as select * from biz.ai_cache;"
-        "create table public.clue_votes (clue_id bigint constraint clue_votes_fk references public.member_retention_clue)"
+        "create table public.clue_votes (clue_id bigint"
+        " constraint clue_votes_fk references public.member_retention_clue)"
     )
     found = old.adopt(dry_run=True)
     assert found["biz.ai_cache"].dependents == ("view newest_texts",)
@@ -463,8 +478,7 @@ def test_a_database_that_is_newer_or_half_moved_is_one_clear_line_and_left_alone
 
 def test_where_it_fails_midway_nothing_was_changed(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
     old.script(ROWS)
-    tables = "select oid, relname from pg_class where relnamespace in ('biz'::regnamespace, 'public'::regnamespace) order by 1"
-    before = old.rows(tables)
+    before = old.rows(TABLES)
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError
@@ -473,7 +487,7 @@ def test_where_it_fails_midway_nothing_was_changed(old: Old, monkeypatch: pytest
         broken.setattr(adopting, "_grant", fail)
         with pytest.raises(ZeroDivisionError):
             old.adopt()
-    assert old.rows(tables) == before
+    assert old.rows(TABLES) == before
     assert counts(old.adopt()) == FOUND
 
 
@@ -482,11 +496,7 @@ def test_a_table_that_the_old_dispatcher_still_uses_is_waited_for_and_then_named
 ) -> None:
     monkeypatch.setattr(adopting, "LOCK_S", 0.05)
     with old.engine.begin() as running:
-        running.execute(
-            text(
-                "insert into biz.ai_cache (cache_type, site_id, target_id, result_json) values ('x', 1, 't', '{}')"
-            )
-        )
+        running.execute(WRITE)
         with pytest.raises(DatabaseUnavailableError, match="stop the earlier dispatcher"):
             old.adopt()
 

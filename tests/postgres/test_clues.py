@@ -81,13 +81,13 @@ def test_a_clue_is_kept_with_its_fields(book):
 @pytest.mark.parametrize(
     ("clue", "category", "summary", "detail", "by"),
     [
-        ({"summary": "只有文字"}, "客户基础", "只有文字", None, None),
-        ({"summary": "x", "emoji": "", "category": "", "detail": "", "providers": ""}, "客户基础", "x", None, None),
-        ({"summary": "x", "emoji": None, "category": None, "detail": None}, "客户基础", "x", None, None),
+        ({"summary": "只有文字"}, "客户基础", "只有文字", "", ""),
+        ({"summary": "x", "emoji": "", "category": "", "detail": "", "providers": ""}, "客户基础", "x", "", ""),
+        ({"summary": "x", "emoji": None, "category": None, "detail": None}, "客户基础", "x", "", ""),
         ({"summary": " x ", "emoji": " 🎱 ", "providers": ["小王", "消费分析"]},
-         "客户基础", "🎱 x", None, "小王、消费分析"),
+         "客户基础", "🎱 x", "", "小王、消费分析"),
         ({"summary": "'; drop table biz.ai_cache; --", "detail": "NUL \x00"}, "客户基础",
-         "'; drop table biz.ai_cache; --", "NUL \ufffd", None),
+         "'; drop table biz.ai_cache; --", "NUL \ufffd", ""),
     ],
 )  # fmt: skip
 def test_what_is_missing_gets_its_default(book, clue, category, summary, detail, by):
@@ -99,6 +99,20 @@ def test_what_is_missing_gets_its_default(book, clue, category, summary, detail,
         detail,
         by,
     )
+
+
+@pytest.mark.parametrize(
+    ("clue", "category", "given"),
+    [
+        ({"category": "消费习惯"}, "消费习惯", "消费习惯"),
+        ({"category": "客户基础", "category_given": "家庭"}, "客户基础", "家庭"),
+        ({}, "客户基础", None),
+    ],
+)
+def test_the_category_that_the_app_gave_is_kept_beside_the_one_it_stands_for(book, clue, category, given):
+    book.replace([{"summary": "x", **clue}])
+    (row,) = book.rows()
+    assert (row["category"], row["category_given"]) == (category, given)
 
 
 def test_only_the_same_members_rows_of_the_same_source_at_this_site_are_replaced(book):

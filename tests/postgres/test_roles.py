@@ -11,6 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from ai_assets.errors import ConfigurationError
 from ai_assets.samples.contract import create_contract_tables
+from ai_assets.store import clues
 from ai_assets.store.engine import make_engine
 from ai_assets.store.migrate import upgrade
 from ai_assets.store.roles import (
@@ -165,11 +166,64 @@ def test_a_backend_sends_events_by_the_one_door_and_reads_what_came_of_them(logg
         "delete from biz.ai_trigger_jobs",
         "select payload from biz.ai_trigger_jobs",
         "select biz.ai_claim_member_jobs('x', null, 60, 1, null, 60)",
-        "delete from biz.member_retention_clue",
+        "insert into biz.member_retention_clue (member_id, site_id, summary, source) values (5, 1, 'x', 'ai_note')",
     ],
 )
 def test_a_backend_cannot_go_round_the_door(logged_in_as: As, forbidden: str):
     assert refused(logged_in_as(BACKEND), forbidden)
+
+
+ADD_CLUES = text(
+    "insert into biz.member_retention_clue (member_id, site_id, summary, source)"
+    " select 5, 1001, 'x', source from unnest(array['manual', 'ai_note', 'ai_consumption']) source"
+)
+CLUE_SOURCES = text("select source from biz.member_retention_clue where member_id = 5 order by source")
+
+
+def test_a_backend_adds_changes_and_deletes_the_clues_of_people_alone(logged_in_as: As, venue_url: str):
+    owner = make_engine(venue_url)
+    with owner.begin() as connection:
+        connection.execute(ADD_CLUES)
+    backend = logged_in_as(BACKEND)
+    with backend.begin() as connection:
+        connection.execute(
+            text(
+                "insert into biz.member_retention_clue (member_id, site_id, summary, source)"
+                " values (5, 1001, '手写', 'manual')"
+            )
+        )
+        changed = connection.execute(
+            text("update biz.member_retention_clue set summary = '改过' where member_id = 5")
+        )
+        assert changed.rowcount == 2
+        assert len(connection.execute(CLUE_SOURCES).all()) == 4
+    # a clue of people's does not become an app's
+    assert refused(backend, "update biz.member_retention_clue set source = 'ai_note' where member_id = 5")
+    with backend.begin() as connection:
+        gone = connection.execute(text("delete from biz.member_retention_clue where member_id = 5"))
+        assert gone.rowcount == 2
+        assert list(connection.execute(CLUE_SOURCES).scalars()) == ["ai_consumption", "ai_note"]
+    owner.dispose()
+
+
+@pytest.mark.parametrize("role", [WORKER, GATEWAY])
+def test_who_runs_apps_replaces_the_clues_of_apps(logged_in_as: As, venue_url: str, role: str):
+    owner = make_engine(venue_url)
+    for engine in (logged_in_as(role), owner):
+        with owner.begin() as connection:
+            connection.execute(text("delete from biz.member_retention_clue"))
+            connection.execute(ADD_CLUES)
+        with engine.begin() as connection:
+            for source in ("ai_note", "ai_consumption"):
+                clues.replace(connection, 1001, 5, source=source, clues=[{"summary": "a"}, {"summary": "b"}])
+            assert list(connection.execute(CLUE_SOURCES).scalars()) == [
+                "ai_consumption",
+                "ai_consumption",
+                "ai_note",
+                "ai_note",
+                "manual",
+            ]
+    owner.dispose()
 
 
 def test_the_door_cannot_be_led_astray_by_a_search_path(logged_in_as: As):
