@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ai_assets.chains.manual_payload import safe_key
 from ai_assets.errors import (
@@ -119,10 +120,13 @@ def of_error(error: Exception) -> Problem:
 def install(app: FastAPI) -> None:
     """Have every error of this app answered as a problem."""
 
-    async def answer(_request: Request, error: Exception) -> JSONResponse:
+    async def answer(request: Request, error: Exception) -> JSONResponse:
         match error:
             case RequestValidationError():
                 return _invalid(error).response()
+            case HTTPException(status_code=405):
+                # the framework names the methods of one route alone
+                return _of_framework(HTTPException(405, headers={"Allow": _allowed(request)})).response()
             case HTTPException():
                 return _of_framework(error).response()
             case _:
@@ -130,6 +134,14 @@ def install(app: FastAPI) -> None:
 
     for kind in (RequestValidationError, HTTPException, Problem, AiAssetsError, Exception):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that this address takes, as a header."""
+    at_address = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(
+        sorted({method for route in at_address for method in getattr(route, "methods", None) or ()})
+    )
 
 
 def _invalid(error: RequestValidationError) -> Problem:

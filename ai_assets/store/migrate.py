@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0017"
+HEAD = "0018"
 """The newest revision this code knows; a test holds it against the migration scripts."""
 
 VERSION_TABLE = "ai_schema_version"

@@ -5,11 +5,13 @@ Here: the names, and `reading`, which every read of a source table goes through.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from ai_assets.errors import WarehouseError
@@ -25,8 +27,7 @@ ASSISTANT_TASKS = "biz.assistant_tasks"
 SETTLEMENT = "dws.settlement"
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    # name, timezone and is_active may be missing: biz.ai_sites fills them in
-    SITES: ("site_id",),
+    SITES: ("site_id", "name", "timezone", "is_active"),
     ETL_BATCH: ("batch_id", "site_id", "biz_date", "status", "finished_at"),
     FINANCE_AREA_DAILY: (
         "site_id",
@@ -90,6 +91,25 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+MAY_BE_MISSING: dict[str, dict[str, str]] = {
+    # biz.ai_sites fills these in
+    SITES: {"name": "text", "timezone": "text", "is_active": "boolean"},
+    MEMBERS: {
+        "name": "text",
+        "nickname": "text",
+        "gender": "text",
+        "level": "text",
+        "balance": "numeric",
+        "registered_at": "timestamptz",
+    },
+    ASSISTANTS: {"name": "text", "level": "text"},
+    MEMBER_NOTES: {"note_id": "bigint", "noted_by_name": "text"},
+    ASSISTANT_TASKS: {"task_type": "text", "status": "text"},
+    SETTLEMENT: {"assistant_id": "bigint", "settled_at": "timestamptz", "area": "text"},
+}
+"""Columns that a table need not have, with their types: each is then null in every row. All others are needed: without
+them nothing can be said of a row, or figures would be wrong without anybody noticing."""
+
 # pg_catalog and not information_schema: the latter hides what this user may not read, and a lack of rights
 # must not be told as a missing column
 _COLUMNS_OF = text(
@@ -101,6 +121,10 @@ _COLUMNS_OF = text(
            ) as columns
     """
 )
+
+
+LOOKED_UP_S = 60.0
+"""For so long a connection remembers which columns a table has."""
 
 
 @contextmanager
@@ -149,10 +173,56 @@ def _missing(conn: Connection, tables: tuple[str, ...]) -> list[str]:
         if not row.is_there:
             found.append(f"table {table}")
             continue
-        lacking = [column for column in COLUMNS[table] if column not in row.columns]
+        optional = MAY_BE_MISSING.get(table, {})
+        lacking = [
+            column for column in COLUMNS[table] if column not in row.columns and column not in optional
+        ]
         if lacking:
-            found.append(f"column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of {table}")
+            found.append(
+                f"column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)} of {table}{_hint(optional)}"
+            )
     return found
+
+
+def _hint(optional: Mapping[str, str]) -> str:
+    return f" (only {', '.join(optional)} may be missing)" if optional else ""
+
+
+def fitted(conn: Connection, statement: TextClause, *tables: str) -> TextClause:
+    """The statement on these source tables, for tables without some columns of MAY_BE_MISSING, which are then null.
+
+    Only the contract's columns are read. What is missing is looked up once a minute on each connection.
+    """
+    sql = statement.text
+    for table in tables:
+        missing = _optional_missing(conn, table)
+        if missing:
+            sql = _with_nulls(sql, table, missing)
+    return statement if sql is statement.text else text(sql)
+
+
+def _optional_missing(conn: Connection, table: str) -> tuple[str, ...]:
+    known = conn.info.setdefault("contract", {})
+    now = time.monotonic()
+    if table not in known or known[table][0] < now - LOOKED_UP_S:
+        row = conn.execute(_COLUMNS_OF, {"table_name": table}).one()
+        missing = tuple(name for name in MAY_BE_MISSING[table] if row.is_there and name not in row.columns)
+        known[table] = (now, missing)
+    found: tuple[str, ...] = known[table][1]
+    return found
+
+
+def _with_nulls(sql: str, table: str, missing: tuple[str, ...]) -> str:
+    columns = ", ".join(
+        f"null::{MAY_BE_MISSING[table][name]} as {name}" if name in missing else name
+        for name in COLUMNS[table]
+    )
+    name = table.partition(".")[2]
+    return re.sub(
+        rf"\b{re.escape(table)}\b(?: as (\w+))?",
+        lambda found: f"(select {columns} from {table}) as {found[1] or name}",  # noqa: S608  # names of the contract
+        sql,
+    )
 
 
 def _first_line(error: DBAPIError) -> str:

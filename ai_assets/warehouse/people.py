@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 
 from ai_assets.errors import MissingSubjectError
-from ai_assets.warehouse.contract import ASSISTANT_TASKS, ASSISTANTS, MEMBER_NOTES, MEMBERS, reading
+from ai_assets.warehouse.contract import ASSISTANT_TASKS, ASSISTANTS, MEMBER_NOTES, MEMBERS, fitted, reading
 from ai_assets.warehouse.local_time import end_of
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def find_member(connection: Connection, site_id: int, member_id: int) -> Member:
     Raises MissingSubjectError where there is none, WarehouseError where the table breaks the contract.
     """
     with reading(connection, MEMBERS):
-        row = connection.execute(_MEMBER, {"site_id": site_id, "member_id": member_id}).one_or_none()
+        row = connection.execute(
+            fitted(connection, _MEMBER, MEMBERS), {"site_id": site_id, "member_id": member_id}
+        ).one_or_none()
     if row is None:
         raise MissingSubjectError(
             f"member {member_id} of site {site_id} is not in {MEMBERS}: check both ids, or load the member"
@@ -171,7 +173,9 @@ def find_assistant(connection: Connection, site_id: int, assistant_id: int) -> A
     Raises MissingSubjectError where there is none, WarehouseError where the table breaks the contract.
     """
     with reading(connection, ASSISTANTS):
-        row = connection.execute(_ASSISTANT, {"site_id": site_id, "assistant_id": assistant_id}).one_or_none()
+        row = connection.execute(
+            fitted(connection, _ASSISTANT, ASSISTANTS), {"site_id": site_id, "assistant_id": assistant_id}
+        ).one_or_none()
     if row is None:
         raise MissingSubjectError(
             f"assistant {assistant_id} of site {site_id} is not in {ASSISTANTS}: check both ids, "
@@ -189,7 +193,7 @@ def recent_notes(
     """
     with reading(connection, MEMBER_NOTES):
         rows = connection.execute(
-            _NOTES,
+            fitted(connection, _NOTES, MEMBER_NOTES),
             {
                 "site_id": site.site_id,
                 "member_id": member_id,
@@ -204,7 +208,8 @@ def newest_note(connection: Connection, site_id: int, member_id: int) -> Note | 
     """The member's newest note that is not blank, or None. Raises WarehouseError."""
     with reading(connection, MEMBER_NOTES):
         row = connection.execute(
-            _NOTES, {"site_id": site_id, "member_id": member_id, "until": None, "limit": 1}
+            fitted(connection, _NOTES, MEMBER_NOTES),
+            {"site_id": site_id, "member_id": member_id, "until": None, "limit": 1},
         ).one_or_none()
     return None if row is None else Note(*row)
 
@@ -218,7 +223,7 @@ def open_tasks(
     """
     with reading(connection, ASSISTANT_TASKS):
         rows = connection.execute(
-            _OPEN_TASKS,
+            fitted(connection, _OPEN_TASKS, ASSISTANT_TASKS),
             {
                 "site_id": site.site_id,
                 "assistant_id": assistant_id,

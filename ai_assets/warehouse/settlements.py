@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from ai_assets.warehouse.contract import ASSISTANTS, SETTLEMENT, reading
+from ai_assets.warehouse.contract import ASSISTANTS, SETTLEMENT, fitted, reading
 
 if TYPE_CHECKING:
     from ai_assets.warehouse.sites import Site
@@ -91,7 +91,7 @@ def read_settlements(
     """
     with reading(connection, SETTLEMENT, ASSISTANTS):
         rows = connection.execute(
-            _SETTLEMENTS,
+            fitted(connection, _SETTLEMENTS, SETTLEMENT, ASSISTANTS),
             {
                 "site_id": site.site_id,
                 "member_id": member_id,

@@ -16,6 +16,7 @@ from ai_assets.warehouse.contract import (
     MEMBERS,
     SETTLEMENT,
     SITES,
+    fitted,
     reading,
 )
 
@@ -85,7 +86,7 @@ def assistants_of(connection: Connection, site_ids: Sequence[int]) -> set[tuple[
 def pairs_of(connection: Connection, site_ids: Sequence[int], member_ids: Sequence[int] = ()) -> set[Pair]:
     """Pairs of the sites that a task or a settlement names. Raises WarehouseError."""
     with reading(connection, ASSISTANT_TASKS, SETTLEMENT):
-        rows = connection.execute(_PAIRS, _chosen(site_ids, member_ids))
+        rows = connection.execute(fitted(connection, _PAIRS, SETTLEMENT), _chosen(site_ids, member_ids))
         return {(row[0], row[1], row[2]) for row in rows}
 
 

@@ -4,10 +4,10 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0012"
+revision = "0018"
+down_revision = "0017"
 
-SCRIPTS = ("0014_sites.sql", "0014_clues.sql")
+SCRIPTS = ("0018_sites.sql", "0018_clues.sql")
 
 
 def upgrade() -> None:
