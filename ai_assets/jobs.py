@@ -63,7 +63,8 @@ def send_prewarm_events(
 ) -> None:
     """One event a site; what was made already is a duplicate and costs nothing. One site's trouble stops none.
 
-    Where the budgets do not suffice, it says so first, in the log and on the output.
+    Where the newest batch was made and cells are missing or failed all the same, a manual trigger job is queued for
+    these cells. Where the budgets do not suffice, it says so first, in the log and on the output.
     """
     # here: SQLAlchemy stays out of what the code location loads
     from ai_assets.store import inbox
@@ -72,6 +73,7 @@ def send_prewarm_events(
 
     jobs: dict[int, int] = {}
     failures: dict[int, str] = {}
+    made: list[int] = []
     try:
         engine = database.engine(pool_size=1)
         with reachable("reading the active sites"), engine.connect() as connection:
@@ -85,21 +87,41 @@ def send_prewarm_events(
     for site in active:
         try:
             with reachable("sending an event"), engine.begin() as connection:
-                jobs[site.site_id] = inbox.fire(connection, "dws_completed", site_id=site.site_id)
+                (fired,) = inbox.fire_all(connection, [inbox.Event("dws_completed", site.site_id)])
+                jobs[site.site_id] = fired.id
+                earlier = inbox.job(connection, fired.duplicate_of) if fired.duplicate_of else None
+            if earlier is not None and earlier.status == "completed":
+                made.append(site.site_id)
         except Exception as error:
             context.log.exception("site %s: no event could be sent", site.site_id)
             failures[site.site_id] = first_line(error)
+    gaps = _fill_gaps(context, engine, made)
     engine.dispose()
     context.add_output_metadata(
         {
             "sites": MetadataValue.int(len(active)),
             "trigger jobs": MetadataValue.json({str(site): number for site, number in jobs.items()}),
+            "cells queued again": MetadataValue.text(gaps),
             "forecast": MetadataValue.md("\n".join(f"- {line}" for line in short) or "the budgets suffice"),
             **figures,
         }
     )
     if failures:
         raise Failure(f"no event for sites {failures}", allow_retries=False)
+
+
+def _fill_gaps(context: OpExecutionContext, engine: "Engine", sites: "Sequence[int]") -> str:
+    """Queue the cells of these sites that have no answer, or whose last call failed; a line for people.
+
+    Trouble with it is logged and stops nothing: the sites' events were sent.
+    """
+    from ai_assets.chains.filling import queue_missing_cells
+
+    try:
+        return f"{queue_missing_cells(engine, sites, queued_by=f'run:{context.run_id}')} trigger jobs"
+    except Exception as error:
+        context.log.exception("missing cells could not be queued")
+        return f"could not be queued: {error}"
 
 
 def _shortfall(

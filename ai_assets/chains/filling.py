@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_assets.apps.registry import APPS
+from ai_assets.apps.registry import APPS, FINANCE_APPS
 from ai_assets.chains.fill_plan import FillPlan, FillSubjects, plan_jobs
+from ai_assets.chains.fill_request import fill_request
 from ai_assets.errors import InputError
 from ai_assets.store import manual_jobs
 from ai_assets.store.answer_state import answered_targets, known_pairs
+from ai_assets.store.engine import reachable
 from ai_assets.warehouse import subjects
+from ai_assets.warehouse.areas import AREAS
 from ai_assets.warehouse.sites import active_sites
+from ai_assets.warehouse.windows import WINDOWS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -85,6 +89,21 @@ def queue_fill(
         on_batch(begin + len(batch), len(plan.jobs))
     left_out = plan.left_out + Counter({ALREADY_PENDING: len(plan.jobs) - len(ids)})
     return FillResult(len(ids), left_out, min(ids, default=None), max(ids, default=None))
+
+
+def queue_missing_cells(engine: Engine, sites: Sequence[int], *, queued_by: str) -> int:
+    """Queue the sites' cells that have no answer, or whose last call failed; returns how many jobs that made.
+
+    Raises as `plan_fill`, and DatabaseUnavailableError.
+    """
+    if not sites:
+        return 0
+    request = fill_request(apps=FINANCE_APPS, sites=sites, only_failed=True)
+    with reachable("queueing missing cells"):
+        with engine.connect() as connection:
+            # a box has one cell at least
+            plan = plan_fill(connection, request, max_jobs=len(AREAS) * len(WINDOWS) * len(sites))
+        return queue_fill(engine, plan, forced=False, queued_by=queued_by).queued
 
 
 def _sites(connection: Connection, wanted: Sequence[int]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from dagster import (
@@ -14,10 +15,13 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from ai_assets.chains.cells import Cell
 from ai_assets.partitions import AREA_PARTITIONS, block_of, range_tags
 from ai_assets.resources.database import DatabaseResource
 from ai_assets.sensors.dws_completed import dws_completed
 from ai_assets.store import claims, leases, workers
+from ai_assets.warehouse.areas import AREAS
+from ai_assets.warehouse.windows import WINDOWS
 
 
 @pytest.fixture
@@ -53,6 +57,18 @@ def tick(fresh: DagsterInstance, service):
         return result
 
     return once
+
+
+TIMED_OUT = text(
+    "insert into biz.ai_run_logs (app_type, site_id, target_id, trigger_type, status)"
+    " values (:app, 1001, :target, 'batch', 'timeout')"
+)
+ANSWERED = text(
+    "with call as (insert into biz.ai_run_logs (app_type, site_id, target_id, trigger_type, status)"
+    " values (:app, 1001, :target, 'batch', 'success') returning id)"
+    " insert into biz.ai_cache (cache_type, site_id, target_id, result_json, triggered_by, run_log_id, prompt_hash)"
+    " select :type, 1001, :target, '{}', 'dws_completed', id, 'h' from call"
+)
 
 
 def execute(engine: Engine, sql: str, **parameters: object) -> None:
@@ -370,6 +386,40 @@ def test_every_day_each_active_site_gets_an_event_that_is_a_duplicate_where_the_
         (1001, "pending"),
         (1001, "duplicate"),
         (1002, "pending"),
+    ]
+
+
+def test_the_daily_prewarm_queues_missing_and_failed_cells_of_a_batch_that_was_made(
+    venue_engine: Engine, make_definitions, fresh: DagsterInstance
+):
+    prewarm = make_definitions().resolve_job_def("daily_prewarm")
+    assert prewarm.execute_in_process(instance=fresh).success
+    execute(venue_engine, "update biz.ai_trigger_jobs set status = 'completed' where site_id = 1001")
+    execute(venue_engine, "update biz.ai_trigger_jobs set status = 'partial' where site_id = 1002")
+    missing, failed = Cell(1001, "hallA", "this_month"), Cell(1001, "vip", "last_week")
+    with venue_engine.begin() as connection:
+        for area, window in product(AREAS, WINDOWS):
+            cell = Cell(1001, area, window)
+            about = {
+                "app": cell.app.name,
+                "type": cell.app.cache_type,
+                "target": cell.app.target_id(cell.subject),
+            }
+            if cell != missing:
+                connection.execute(ANSWERED, about)
+            if cell == failed:
+                connection.execute(TIMED_OUT, about)
+    for _ in range(2):
+        assert prewarm.execute_in_process(instance=fresh).success
+    queued = rows(
+        venue_engine,
+        "select event_type, site_id, repeat_of is not null as repeats, payload -> 'areas' as areas,"
+        " payload -> 'windows' as windows from biz.ai_trigger_jobs where status = 'pending' order by id",
+    )
+    assert [tuple(job.values()) for job in queued] == [
+        # a partial job's site runs again as a whole
+        ("dws_completed", 1002, True, None, None),
+        *(("manual", 1001, False, [cell.area], [cell.window]) for cell in (missing, failed)),
     ]
 
 
