@@ -239,6 +239,12 @@ class Settings(AppIds):
         2, validation_alias="AI_BREAKER_PROBES", ge=1, le=100, description="Probes let through when half-open"
     )
 
+    alert_language: Literal["zh", "en"] = Field(
+        "zh",
+        validation_alias="AI_ALERT_LANGUAGE",
+        description="Language of alert messages: zh or en; `ai-assets db upgrade` stores it in the database, where "
+        "every process reads it",
+    )
     alert_window_s: float = Field(
         300.0,
         validation_alias="AI_ALERT_WINDOW_S",

@@ -207,16 +207,14 @@ async def _alerts(address: str, token: str, engine: Engine) -> list[figures.Figu
         listening = [asyncio.create_task(listen(socket)) for socket in sockets]
 
         def alert(number: int) -> None:
-            raise_alert(
-                engine, "failed", f"n{number}", site_id=SITE, app_type="app3_clue", log_id=None, window_s=0
-            )
-            committed[f"n{number}"] = time.perf_counter()
+            raise_alert(engine, "failed", site_id=SITE, app_type="app3_clue", log_id=number + 1, window_s=0)
+            committed[number + 1] = time.perf_counter()
 
         for number in range(ALERTS):
             await asyncio.to_thread(alert, number)
             await asyncio.sleep(0.15)
         await asyncio.wait_for(asyncio.gather(*listening), 60)
-    late = [at - committed[json.loads(message)["message"]] for message, at in heard]
+    late = [at - committed[json.loads(message)["log_id"]] for message, at in heard]
     print(f"gateway: {len(late)} alerts heard by {SOCKETS} sockets", flush=True)
     return [
         figures.exactly("gateway", f"{ALERTS} alerts, {SOCKETS} sockets: heard", len(late), ALERTS * SOCKETS),

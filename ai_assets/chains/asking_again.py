@@ -74,7 +74,7 @@ def ask_again(
 
 def _given_up(runtime: Runtime, failed: StepResult, why: str) -> StepResult:
     message = f"{failed.message}; not asked again: {why}"
-    alert(runtime, failed, failed.outcome.value, message, failed.run_log_id)
+    alert(runtime, failed, "failed:answer", failed.run_log_id)
     return replace(failed, message=message)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_assets.apps.names import restore
 from ai_assets.apps.redaction import redact
-from ai_assets.chains.alerting import alert
+from ai_assets.chains.alerting import alert, failure_kind
 from ai_assets.chains.charging import account
 from ai_assets.chains.checking import AskedAgain, checks_of
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
@@ -165,12 +165,10 @@ class AdmittedCall:
         if self._may_ask_again and isinstance(error, UnreadableAnswerError):
             self.unreadable = error
         elif error.reason != "cancelled":
-            self._alert(outcome.value, str(error))
+            self._alert("timeout" if outcome is Outcome.TIMEOUT else failure_kind(error))
         for app in written.settlement.opened:
             blocked = effect in {"opens", "hard_stop"}
-            self._alert(
-                "app_blocked" if blocked else "circuit_open", f"{app} is not called for now: {error}", app=app
-            )
+            self._alert("app_blocked" if blocked else "circuit_open", app=app)
         attempts = reply.attempts if reply is not None else getattr(error, "attempts", 0)
         return replace(
             self._charged(record, attempts), outcome=outcome, reason=error.reason, message=str(error)
@@ -178,7 +176,7 @@ class AdmittedCall:
 
     def _lost(self, what: str) -> StepResult:
         message = f"{what} came after its lease was taken over"
-        self._alert("failed", message)
+        self._alert("failed")
         return replace(self._blank, reason="lease_lost", message=message)
 
     def _unwritten(self, record: CallRecord, error: DatabaseUnavailableError) -> StepResult:
@@ -225,9 +223,8 @@ class AdmittedCall:
             cancelled=self._cancelled,
         )
 
-    def _alert(self, alert_type: str, message: str, *, app: str | None = None) -> None:
-        result = replace(self._blank, app=app) if app else self._blank
-        alert(self._runtime, result, alert_type, message, self._admission.run_log_id)
+    def _alert(self, kind: str, *, app: str | None = None) -> None:
+        alert(self._runtime, self._blank, kind, self._admission.run_log_id, app=app)
 
 
 def _effect(error: AiAssetsError) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ai_assets.dashscope.usage import ModelUsage
 from ai_assets.privacy.text import redact_text
 from ai_assets.store.run_log import CallRecord
+from ai_assets.store.trigger_jobs import short_error
 
 if TYPE_CHECKING:
     from ai_assets.dashscope.prices import Prices
@@ -34,14 +35,12 @@ def account(
     a call took that gave no reply.
     """
     used: tuple[int, int] | None
-    said = reply.text if reply is not None else None
     if reply is not None:
         used = (reply.tokens_in, reply.tokens_out) if reply.usage_known else None
         by_model = reply.usage_by_model
         # the answer itself, where it told no usage, and the attempts before it
         untold = (used is None) + reply.unsettled_attempts
     else:
-        said = str(error) if error is not None else None
         used = getattr(error, "usage_tokens", None)
         by_model = (ModelUsage("", *used),) if used else ()
         untold = error.unsettled_attempts if error is not None else 0
@@ -50,7 +49,8 @@ def account(
     return CallRecord(
         status=status,
         reason=error.reason if error is not None else None,
-        response_text=redact_text(said) if said is not None else None,
+        error_message=short_error(str(error)) if error is not None else None,
+        response_text=redact_text(reply.text) if reply is not None else None,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         tokens_cached=reply.tokens_cached if reply is not None else None,

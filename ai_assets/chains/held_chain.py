@@ -17,7 +17,7 @@ from ai_assets.chains.worker_values import HeldChain, Reporter, WorkerSummary
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError
 from ai_assets.privacy.logs import describe, log_defect
 from ai_assets.store import inbox, leases
-from ai_assets.store.alerts import raise_alert
+from ai_assets.store.alerts import alert_job
 from ai_assets.store.engine import first_line, reachable
 
 if TYPE_CHECKING:
@@ -106,13 +106,10 @@ class ChainRunner:
             self._summary.statuses[result.status] += ended
             self._summary.lost += not ended
         if ended and result.timed_out:
-            raise_alert(
+            alert_job(
                 self._runtime.engine,
-                "timeout",
-                f"trigger job {job.id}: {result.message}",
-                site_id=job.site_id,
-                app_type=None,
-                log_id=None,
+                "timeout:event",
+                job,
                 window_s=self._runtime.guard.limits.alert_window_s,
             )
 

@@ -17,14 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from ai_assets.apps.base import Subject
 from ai_assets.apps.member_source import Given, MemberSource
 from ai_assets.apps.registry import APPS, PAIR_APPS
-from ai_assets.chains.alerting import alert
+from ai_assets.chains.alerting import alert, failure_kind
 from ai_assets.chains.member_reads import MemberReads
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult, Trigger
 from ai_assets.chains.runtime import Runtime
 from ai_assets.chains.step import run_step
 from ai_assets.errors import AiAssetsError, DatabaseUnavailableError, MissingSubjectError
 from ai_assets.store import clues
-from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import first_line, reachable
 from ai_assets.warehouse.local_time import zone_of
 
@@ -134,7 +133,7 @@ class MemberSteps:
             reason=error.reason,
             message=str(error),
         )
-        alert(self._runtime, result, "failed", str(error))
+        alert(self._runtime, result, failure_kind(error))
         return self.adopt(result)
 
     def run(self, app_name: str) -> StepResult:
@@ -208,15 +207,7 @@ class MemberSteps:
         except (AiAssetsError, SQLAlchemyError) as error:
             reason = error.reason if isinstance(error, AiAssetsError) else "clues_failed"
             message = _clues_failed(error)
-            raise_alert(
-                self._runtime.engine,
-                "failed",
-                f"{result.target_id}: {message}",
-                site_id=self.about.site_id,
-                app_type=result.app,
-                log_id=result.run_log_id,
-                window_s=self._runtime.guard.limits.alert_window_s,
-            )
+            alert(self._runtime, result, "failed", result.run_log_id)
             return replace(result, outcome=Outcome.FAILED, reason=reason, message=message)
         return replace(result, clues_set=found[1] if found else None)
 

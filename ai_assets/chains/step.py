@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ai_assets.apps.prompt import prompt_hash
-from ai_assets.chains.alerting import alert
+from ai_assets.chains.alerting import alert, failure_kind
 from ai_assets.chains.asking_again import ask_again
 from ai_assets.chains.calling import AdmittedCall
 from ai_assets.chains.outcome import Outcome, StepRequest, StepResult
@@ -49,14 +49,13 @@ def run_step(runtime: Runtime, request: StepRequest, cancelled: threading.Event)
         blank = replace(blank, prompt=prompt.text, references=prompt.references)
         return _Step(runtime, request, prompt, blank, cancelled).run()
     except AiAssetsError as error:
-        alert(runtime, blank, "failed", str(error))
+        alert(runtime, blank, failure_kind(error))
         return replace(blank, reason=error.reason, message=str(error))
     except Exception as error:  # noqa: BLE001
         # a defect must cost this step only, and be seen
         log_defect(logger, error, "%s %s: unexpected error", blank.app, blank.target_id)
-        message = describe(error)
-        alert(runtime, blank, "failed", message)
-        return replace(blank, reason="internal_error", message=message)
+        alert(runtime, blank, failure_kind(error))
+        return replace(blank, reason="internal_error", message=describe(error))
 
 
 class _Step:
@@ -103,8 +102,9 @@ class _Step:
             admitted = self.runtime.guard.admit(self.call, self.cancelled)
         except GuardRefusalError as refusal:
             if not refusal.refusal.startswith("budget_exceeded"):
-                # a budget raises its own alert, one a period and not one a call
-                alert(self.runtime, self.blank, refusal.refusal, str(refusal), refusal.run_log_id)
+                # a budget raises its own alert, one a period and site and not one a call
+                kind = "circuit_open:until_closed" if refusal.until_closed else refusal.refusal
+                alert(self.runtime, self.blank, kind, refusal.run_log_id)
             return replace(
                 self.blank,
                 outcome=Outcome.REFUSED,

@@ -30,12 +30,12 @@ class Context:
         """An engine on a database whose schema fits this code."""
         from ai_assets.store.engine import make_engine, reachable
         from ai_assets.store.migrate import require_current
-        from ai_assets.store.shared_settings import timezone_differs
+        from ai_assets.store.shared_settings import warn_of_differences
 
         engine = make_engine(self.database_url, pool_size=pool_size, application_name="ai_assets cli")
         with reachable("connecting"), engine.connect() as connection:
             require_current(connection)
-            timezone_differs(connection, self.settings.timezone)
+            warn_of_differences(connection, self.settings)
         return engine
 
     def dagster_instance(self) -> DagsterInstance:

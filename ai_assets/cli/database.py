@@ -39,8 +39,14 @@ def adopt(context: Context, *, dry_run: bool) -> None:
     from ai_assets.cli.adopt import adoption_lines
     from ai_assets.store import adopt as moving
     from ai_assets.store.databases import ensure_database
+    from ai_assets.store.shared_settings import shared_settings
 
-    adoption = moving.adopt(context.database_url, context.settings.timezone, dry_run=dry_run)
+    adoption = moving.adopt(
+        context.database_url,
+        context.settings.timezone,
+        dry_run=dry_run,
+        shared=shared_settings(context.settings),
+    )
     for line in adoption_lines(adoption, dry_run=dry_run):
         click.echo(line)
     if adoption.tables and not dry_run and ensure_database(environment.dagster_url(context.database_url)):
@@ -50,7 +56,7 @@ def adopt(context: Context, *, dry_run: bool) -> None:
 @db.command()
 @click.pass_obj
 def roles(context: Context) -> None:
-    """Make the roles ai_reader, ai_backend, ai_worker and ai_gateway, and ai_intake, which owns biz.fire_ai_event.
+    """Make the roles ai_reader, ai_operator, ai_backend, ai_worker, ai_gateway, and ai_intake, which owns event intake.
 
     Each gets what it needs and no more. Twice changes nothing.
 
@@ -58,7 +64,7 @@ def roles(context: Context) -> None:
     """
     from ai_assets.store.engine import make_engine, reachable
     from ai_assets.store.migrate import require_current
-    from ai_assets.store.roles import BACKEND, GATEWAY, READER, WORKER, grant_roles
+    from ai_assets.store.roles import BACKEND, GATEWAY, OPERATOR, READER, WORKER, grant_roles
 
     engine = make_engine(context.database_url, pool_size=1, application_name="ai_assets roles")
     try:
@@ -68,7 +74,8 @@ def roles(context: Context) -> None:
     finally:
         engine.dispose()
     click.echo(f"{READER}: reads results, neither payloads nor prompts")
-    click.echo(f"{BACKEND}: the same, and sends events by biz.fire_ai_event")
+    click.echo(f"{OPERATOR}: reads results, payloads, prompts and answers")
+    click.echo(f"{BACKEND}: the same as {READER}, and sends events by biz.fire_ai_event")
     click.echo(f"{WORKER}: Dagster's processes and these commands; reads the sources, makes no tables")
     click.echo(f"{GATEWAY}: the gateway; sends events and runs apps, makes no tokens")
     click.echo(f"give them to logins, such as: grant {BACKEND} to shop_backend")
@@ -114,8 +121,9 @@ def migrate(context: Context) -> None:
     """Migrate the results' database and make Dagster's."""
     from ai_assets.store.databases import ensure_database
     from ai_assets.store.migrate import upgrade as upgrade_schema
+    from ai_assets.store.shared_settings import shared_settings
 
-    before, after = upgrade_schema(context.database_url, context.settings.timezone)
+    before, after = upgrade_schema(context.database_url, shared_settings(context.settings))
     if before == after:
         click.echo(f"the tables are at revision {after} already")
     else:

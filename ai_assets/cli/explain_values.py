@@ -175,6 +175,7 @@ def _call(call: Mapping[str, Any] | None) -> dict[str, Any] | None:
             "trigger_type",
             "status",
             "reason",
+            "error_message",
             "created_at",
             "finished_at",
             "latency_ms",

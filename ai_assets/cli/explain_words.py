@@ -107,6 +107,8 @@ def _call(call: Mapping[str, Any] | None) -> Iterator[str]:
         f"call: run log {call['run_log_id']}, {call['trigger_type']}, {call['status']}{reason}{latency}{attempts}; "
         f"request {call['request_id'] or 'unknown'}, session {call['session_id'] or 'unknown'}"
     )
+    if call["error_message"]:
+        yield f"  error: {call['error_message']}"
     estimated = ", estimated" if call["tokens_estimated"] else ""
     yield (
         f"  tokens {call['tokens_in'] or 0:,} in, {call['tokens_out'] or 0:,} out, "

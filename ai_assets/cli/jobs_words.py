@@ -157,6 +157,7 @@ def _call(call: Mapping[str, Any]) -> str:
     return (
         f"call {call['id']}: {call['app_type']} {call['target_id']}, {call['status']}{reason}{latency}, "
         f"{call['tokens_used'] or 0:,} tokens{cost}{text}"
+        + (f": {call['error_message']}" if call["error_message"] else "")
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from ai_assets.store.engine import autocommitting, reachable
 _ADMIT = text(
     """
     select * from biz.ai_admit(:app, :site, :target, :member, :job, :trigger, :prompt, :hash, :forced, :batch,
-        :pending, :turn, :ticket, :wait_s, :lease_s, cast(:limits as jsonb))
+        :pending, :turn, :ticket, :wait_s, :lease_s, :waited_s, cast(:limits as jsonb))
     """
 )
 _TAKE_PLACE = text(
@@ -38,14 +38,6 @@ _LEAVE = text(
     """
 )
 
-_BUDGET_SETTINGS = {
-    "day": "AI_DAILY_TOKENS",
-    "month": "AI_MONTHLY_TOKENS",
-    "site_day": "AI_SITE_DAILY_TOKENS",
-    "site_month": "AI_SITE_MONTHLY_TOKENS",
-}
-_FOR_EVER = 9000  # a year that `infinity` is read as being after
-
 SINGLE_FLIGHT_POLL_S = 0.25
 """How often a second call for a target looks whether the first has ended."""
 
@@ -54,12 +46,16 @@ LATE_S = 0.005
 
 
 class GuardRefusalError(AiAssetsError):
-    """The guard refused a call; `reason` is circuit_open, rate_limited or budget_exceeded:<which>."""
+    """The guard refused a call; `reason` is circuit_open, rate_limited or budget_exceeded:<which>.
 
-    def __init__(self, reason: str, run_log_id: int, message: str) -> None:
+    `until_closed`: the breaker that refused it stays open until somebody closes it.
+    """
+
+    def __init__(self, reason: str, run_log_id: int, message: str, *, until_closed: bool = False) -> None:
         super().__init__(message)
         self.refusal = reason
         self.run_log_id = run_log_id
+        self.until_closed = until_closed
 
 
 class NoPlaceError(TransientError):
@@ -145,10 +141,12 @@ class Guard:
         Raises GuardRefusalError, AdmissionCancelledError, or DatabaseUnavailableError (fail closed).
         """
         wait_s = self.limits.wait_s(batch=call.batch)
-        patience_ends = self._clock() + (wait_s if patience_s is None else min(wait_s, patience_s))
+        asked_at = self._clock()
+        patience_ends = asked_at + (wait_s if patience_s is None else min(wait_s, patience_s))
         waiting = _Waiting()
         while True:
-            row = self._ask(call, waiting, max(0.0, patience_ends - self._clock()))
+            now = self._clock()
+            row = self._ask(call, waiting, max(0.0, patience_ends - now), now - asked_at)
             waiting = _Waiting(row["run_log_id"], row["turn_at"], row["ticket"])
             match row["verdict"]:
                 case "admitted":
@@ -156,7 +154,12 @@ class Guard:
                 case "reuse":
                     return Reuse(row["cache_id"])
                 case "refused":
-                    raise GuardRefusalError(row["reason"], row["run_log_id"], _refusal(call, row))
+                    raise GuardRefusalError(
+                        row["reason"],
+                        row["run_log_id"],
+                        row["message"],
+                        until_closed=bool(row["until_closed"]),
+                    )
                 case "again":
                     continue
                 case "wait":
@@ -206,7 +209,7 @@ class Guard:
         """Write how the call ended, all or nothing; last in a transaction that writes more."""
         return end_call(connection, admission.lease_id, ending, apps=self._apps, limits=self.limits)
 
-    def _ask(self, call: Call, waiting: _Waiting, wait_s: float) -> dict[str, Any]:
+    def _ask(self, call: Call, waiting: _Waiting, wait_s: float, waited_s: float) -> dict[str, Any]:
         parameters = {
             "app": call.app,
             "site": call.site_id,
@@ -223,6 +226,7 @@ class Guard:
             "ticket": waiting.ticket,
             "wait_s": wait_s,
             "lease_s": call.lease_s,
+            "waited_s": waited_s,
             "limits": self._limits(call),
         }
         with reachable("asking the guard"), autocommitting(self._engine) as connection:
@@ -251,28 +255,3 @@ class _Waiting:
     run_log_id: int | None = None
     turn_at: datetime | None = None
     ticket: int | None = None
-
-
-def _refusal(call: Call, row: Mapping[str, Any]) -> str:
-    where = f"{call.app} of site {call.site_id} ({call.target_id})"
-    reason = row["reason"]
-    if reason == "circuit_open":
-        return f"circuit_open: {where} was not called: {_breaker(row)}"
-    if reason == "rate_limited":
-        seconds = f"the next comes in {row['retry_after_s']:.0f} s, more than it may wait"
-        if row["until"] is not None:
-            return f"rate_limited: {where}: DashScope throttles this app; {seconds}"
-        return f"rate_limited: {where} found no free place in the rate; {seconds} (AI_RATE_PER_MINUTE)"
-    return (
-        f"{reason}: {where} may need {row['estimate']:,} tokens, more than the budget has left "
-        f"({_BUDGET_SETTINGS[reason.partition(':')[2]]})"
-    )
-
-
-def _breaker(row: Mapping[str, Any]) -> str:
-    why = row["why"] or "its app failed too often"
-    if row["until"] is None or row["until"].year > _FOR_EVER:
-        until = "until it is closed (`ai-assets guard close`)" if row["until"] else "probes are under way"
-    else:
-        until = f"until {row['until']:%Y-%m-%d %H:%M:%S} UTC, then probes"
-    return f"its breaker is open ({why}), {until}"

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _END = text(
     """
-    select * from biz.ai_end_call(:lease, :status, :reason, :response_text, :tokens_in, :tokens_out, :tokens_cached,
-        :tokens, :tokens_estimated, :cost_cny, :latency_ms, :session_id, :request_id, cast(:checks as jsonb),
+    select * from biz.ai_end_call(:lease, :status, :reason, :error_message, :response_text, :tokens_in, :tokens_out,
+        :tokens_cached, :tokens, :tokens_estimated, :cost_cny, :latency_ms, :session_id, :request_id,
+        cast(:checks as jsonb),
         :cache_type, cast(:result as jsonb), :score, :triggered_by,
         :effect, :cooldown_s, cast(:apps as text[]), cast(:limits as jsonb))
     """
@@ -79,6 +80,7 @@ def end_call(
                 "lease": lease_id,
                 "status": record.status,
                 "reason": storable(record.reason),
+                "error_message": record.error_message,
                 "response_text": storable(record.response_text),
                 "tokens_in": record.tokens_in,
                 "tokens_out": record.tokens_out,

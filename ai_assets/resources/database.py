@@ -37,7 +37,7 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         """
         from ai_assets.store.engine import make_engine, reachable
         from ai_assets.store.migrate import require_current
-        from ai_assets.store.shared_settings import timezone_differs
+        from ai_assets.store.shared_settings import warn_of_differences
 
         url = load_settings().database_url.get_secret_value()
         if not url:
@@ -54,7 +54,7 @@ class DatabaseResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         try:
             with reachable("connecting"), engine.connect() as connection:
                 require_current(connection)
-                timezone_differs(connection, load_settings().timezone)
+                warn_of_differences(connection, load_settings())
         except BaseException:
             engine.dispose()
             raise

@@ -135,8 +135,7 @@ def alert_bad_batches(engine: Engine, recorded: list[RecordedBatch]) -> None:
             raise_alert(
                 engine,
                 "bad_batch",
-                f"batch {batch.batch_id} is dated {batch.biz_date}, after the site's tomorrow, and is not used: "
-                "correct its biz_date in dws.etl_batch",
+                {"date": str(batch.biz_date)},
                 site_id=batch.site_id,
                 app_type=None,
                 log_id=None,

@@ -54,9 +54,10 @@ class Adoption:
     revision: str | None
 
 
-def adopt(url: str, timezone: str, *, dry_run: bool) -> Adoption:
+def adopt(url: str, timezone: str, *, dry_run: bool, shared: Mapping[str, str] | None = None) -> Adoption:
     """Migrate to HEAD and copy what the earlier dispatcher's tables hold; all of it or nothing. Twice changes nothing.
 
+    `shared`: further settings to store, as `migrate.upgrade` does.
     `timezone`: AI_TIMEZONE, which is stored as by `migrate.upgrade`; times of the old tables without a zone are in it.
     `dry_run`: only look. Raises SchemaVersionError where the database is newer than this code, ConfigurationError where
     an old table cannot be moved out of the way, DatabaseUnavailableError where Postgres is away or a table is in use.
@@ -71,7 +72,7 @@ def adopt(url: str, timezone: str, *, dry_run: bool) -> Adoption:
             report = _look(connection, tables, timezone, lock=not dry_run)
             if dry_run:
                 return Adoption(report, before)
-            _move(connection, report, before, timezone)
+            _move(connection, report, before, {**(shared or {}), "timezone": timezone})
         except DBAPIError as error:
             code = getattr(error.orig, "pgcode", None) or ""
             if code == "55P03":
@@ -138,13 +139,15 @@ def _add(
         of_kind[what] = (before + rows, min(ids, default=None))
 
 
-def _move(connection: Connection, report: Sequence[AdoptedTable], before: str | None, timezone: str) -> None:
+def _move(
+    connection: Connection, report: Sequence[AdoptedTable], before: str | None, shared: Mapping[str, str]
+) -> None:
     tables = [adopted.table for adopted in report]
     grants = {table: old_tables.grants(connection, table) for table in tables}
     defaults = {table: old_tables.defaults(connection, table) for table in tables}
     for table in tables:
         old_tables.rename(connection, table)
-    migrate.migrate(connection, before, timezone)
+    migrate.migrate(connection, before, shared)
     for name, of_name in _by_name(tables).items():
         copied = _copy(connection, of_name)
         expected = sum(adopted.copied for adopted in report if adopted.table.name == name)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ai_assets.privacy.text import redact_text
+from ai_assets.catalog import find_entry
+from ai_assets.errors import InputError
 from ai_assets.store.engine import first_line
-from ai_assets.store.texts import storable
 
 if TYPE_CHECKING:
     from ai_assets.store.trigger_jobs import TriggerJob
 
 logger = logging.getLogger(__name__)
 
-MESSAGE_LIMIT = 200
-
-_RAISE = text("select biz.ai_raise_alert(:site, :app, :type, :message, :log, :window_s)")
+_RAISE = text("select biz.ai_alert(:site, :app, :kind, cast(:values as jsonb), :log, :window_s)")
 _OF_SITE = text(
     """
     select * from (
@@ -39,25 +38,25 @@ WINDOW_S = 300.0
 
 def raise_alert(
     engine: Engine,
-    alert_type: str,
-    message: str,
+    kind: str,
+    values: Mapping[str, int | str] | None = None,
     *,
     site_id: int | None,
     app_type: str | None,
     log_id: int | None,
     window_s: float = WINDOW_S,
 ) -> None:
-    """Record an alert, or count it on the row of the same site, app and kind of less than `window_s` ago.
+    """Record an alert, or count it on the row of the same site, app and type of less than `window_s` ago.
 
-    The message is redacted: what failed may have quoted anything. Trouble with it is logged and never fails the
-    caller (behaviour.md, A step).
+    `kind` is the alert type, or the type and a case of it such as `failed:data`: the sentences of all kinds are in the
+    SQL function `biz.ai_alert_texts`. `values` are what a sentence names besides the app: numbers and dates, never a
+    text that came from somewhere else. An error in it is logged and never fails the caller (behaviour.md, A step).
     """
     parameters = {
         "site": site_id,
         "app": app_type,
-        "type": alert_type,
-        # before the cut: half a phone number would not be known as one
-        "message": (storable(redact_text(message)) or "")[:MESSAGE_LIMIT],
+        "kind": kind,
+        "values": json.dumps(values or {}),
         "log": log_id,
         "window_s": window_s,
     }
@@ -67,7 +66,7 @@ def raise_alert(
     except SQLAlchemyError as error:
         logger.error(
             "an alert (%s, site %s, %s) could not be recorded: %s",
-            alert_type,
+            kind,
             site_id,
             app_type,
             first_line(error),
@@ -91,12 +90,27 @@ def alert_dead(engine: Engine, jobs: Iterable[TriggerJob], *, window_s: float = 
     """Raise an alert for each of these jobs that was given up."""
     for job in jobs:
         if job.status == "dead":
-            raise_alert(
-                engine,
-                "dead",
-                f"trigger job {job.id} ({job.event_type}) was given up after {job.attempts} attempts",
-                site_id=job.site_id,
-                app_type=None,
-                log_id=None,
-                window_s=window_s,
-            )
+            alert_job(engine, "dead", job, window_s=window_s)
+
+
+def alert_job(engine: Engine, kind: str, job: TriggerJob, *, window_s: float) -> None:
+    """Raise an alert about a whole trigger job. It has an app where the job's chain has only one."""
+    raise_alert(
+        engine,
+        kind,
+        {"job": job.id},
+        site_id=job.site_id,
+        app_type=_only_app(job),
+        log_id=None,
+        window_s=window_s,
+    )
+
+
+def _only_app(job: TriggerJob) -> str | None:
+    # the chain `app2` of an ETL batch means App2 and App2a
+    if not job.app_chain or "→" in job.app_chain or job.event_type == "dws_completed":
+        return None
+    try:
+        return find_entry(job.app_chain).name
+    except InputError:
+        return None

@@ -21,8 +21,8 @@ _LISTED = f"""{JOB_COLUMNS}, connector_type, replay_of, cancel_asked_at, cancel_
         case when isfinite(not_before) then not_before end as not_before, {_REPLAYED_AS} as replayed_as"""
 _CALLS = text(
     """
-    select g.id, g.app_type, g.target_id, g.status, g.reason, g.tokens_used, g.cost_cny, g.latency_ms, g.created_at,
-        g.finished_at, c.id as cache_id
+    select g.id, g.app_type, g.target_id, g.status, g.reason, g.error_message, g.tokens_used, g.cost_cny,
+        g.latency_ms, g.created_at, g.finished_at, c.id as cache_id
     from biz.ai_run_logs g left join biz.ai_cache c on c.run_log_id = g.id
     where g.trigger_job_id = :id order by g.id
     """
@@ -57,6 +57,7 @@ class Call:
     target_id: str
     status: str
     reason: str | None
+    error_message: str | None
     tokens_used: int | None
     cost_cny: Decimal | None
     latency_ms: int | None

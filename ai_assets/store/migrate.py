@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +13,13 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from ai_assets.errors import ConfigurationError, SchemaVersionError
 from ai_assets.store import old_tables
 from ai_assets.store.engine import first_line, make_engine, reachable
-from ai_assets.store.shared_settings import store_timezone
+from ai_assets.store.shared_settings import store_settings
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0018"
+HEAD = "0019"
 """The newest revision this code knows; a test holds it against the migration scripts."""
 
 VERSION_TABLE = "ai_schema_version"
@@ -30,10 +30,10 @@ _MIGRATION_LOCK = text("select pg_advisory_lock(hashtext('ai_assets.migrate'))")
 _MIGRATION_UNLOCK = text("select pg_advisory_unlock(hashtext('ai_assets.migrate'))")
 
 
-def upgrade(url: str, timezone: str | None = None) -> tuple[str | None, str]:
+def upgrade(url: str, shared: Mapping[str, str] | None = None) -> tuple[str | None, str]:
     """Migrate to HEAD; returns the revision before (None: empty) and after. Twice changes nothing.
 
-    `timezone`: the IANA zone of budget days to store (AI_TIMEZONE); None leaves the stored one.
+    `shared`: settings to store for all processes (`shared_settings`); what is not given stays as it is stored.
 
     Two at once wait for each other. Raises SchemaVersionError where the database is newer than this code,
     DatabaseUnavailableError where it cannot be reached, ConfigurationError where Postgres refuses a table
@@ -44,7 +44,7 @@ def upgrade(url: str, timezone: str | None = None) -> tuple[str | None, str]:
         before = revision_to_migrate(connection)
         if before is None:
             _refuse_old_tables(connection)
-        migrate(connection, before, timezone)
+        migrate(connection, before, shared)
         connection.commit()
         return before, HEAD
 
@@ -70,7 +70,7 @@ def migrating(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def migrate(connection: Connection, before: str | None, timezone: str | None) -> None:
+def migrate(connection: Connection, before: str | None, shared: Mapping[str, str] | None) -> None:
     """Migrate to HEAD in the caller's transaction; see `upgrade`. `before`: see `revision_to_migrate`."""
     from alembic import command
 
@@ -84,8 +84,8 @@ def migrate(connection: Connection, before: str | None, timezone: str | None) ->
                 f"the tables cannot be made in this database: {first_line(error)}; give another "
                 "database, or a user who may make schemas and tables in this one"
             ) from error
-    if timezone is not None:
-        store_timezone(connection, timezone)
+    if shared:
+        store_settings(connection, shared)
 
 
 def revision_to_migrate(connection: Connection) -> str | None:

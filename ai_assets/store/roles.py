@@ -1,4 +1,5 @@
-"""Roles for least privilege: who may read results, send events, work, serve the gateway; and who owns event intake.
+"""Roles for least privilege: who may read results, read prompts, send events, work, serve the gateway; and who owns
+event intake.
 
 Here: the roles, what each may do, and granting it. Not here: logins and passwords, which are the
 administrator's (`grant ai_backend to shop_backend`); Dagster's own database, which its login owns.
@@ -16,10 +17,11 @@ from sqlalchemy.exc import ProgrammingError
 from ai_assets.errors import ConfigurationError
 from ai_assets.store.engine import first_line
 
-READER, BACKEND, WORKER, GATEWAY = "ai_reader", "ai_backend", "ai_worker", "ai_gateway"
+READER, OPERATOR, BACKEND = "ai_reader", "ai_operator", "ai_backend"
+WORKER, GATEWAY = "ai_worker", "ai_gateway"
 INTAKE = "ai_intake"
 """Owns `fire_ai_event`, which runs with its owner's rights. No login has this role but the owner of the tables."""
-ROLES = (READER, BACKEND, WORKER, GATEWAY, INTAKE)
+ROLES = (READER, OPERATOR, BACKEND, WORKER, GATEWAY, INTAKE)
 
 FIRE = "biz.fire_ai_event(text, bigint, bigint, jsonb, boolean, text)"
 
@@ -53,12 +55,12 @@ IN_PART = {
         "not_before, replay_of, repeat_of, cancel_asked_at, cancel_why"
     ),
     "biz.ai_run_logs": (
-        "id, trigger_job_id, app_type, site_id, member_id, target_id, trigger_type, status, reason, prompt_hash, "
-        "tokens_in, tokens_out, tokens_cached, tokens_used, tokens_estimated, cost_cny, latency_ms, session_id, "
-        "request_id, checks, created_at, finished_at"
+        "id, trigger_job_id, app_type, site_id, member_id, target_id, trigger_type, status, reason, error_message, "
+        "prompt_hash, tokens_in, tokens_out, tokens_cached, tokens_used, tokens_estimated, cost_cny, latency_ms, "
+        "session_id, request_id, checks, created_at, finished_at"
     ),
 }
-"""What a reader sees of the ledger, by column."""
+"""What a reader sees of the ledger, by column; an operator sees these tables whole: payloads, prompts, answers."""
 
 CLUES = "biz.member_retention_clue"
 OLD_CLUES = "public.member_retention_clue"
@@ -170,7 +172,8 @@ def statements(schema: Schema) -> Iterator[str]:
     for table, columns in IN_PART.items():
         yield f"grant select ({columns}) on {table} to {READER}"
     yield from _clues(schema)
-    yield f"grant {READER} to {BACKEND}"
+    yield f"grant {READER} to {OPERATOR}, {BACKEND}"
+    yield f"grant select on {', '.join(IN_PART)} to {OPERATOR}"
     yield f"grant execute on function {FIRE} to {BACKEND}"
 
     yield f"grant select, insert, update, delete on {', '.join(schema.ours)} to {WORKER}"

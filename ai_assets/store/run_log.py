@@ -21,7 +21,10 @@ class CallRecord:
 
     status: str
     reason: str | None = None
+    error_message: str | None = None
+    """What went wrong, as `short_error` makes it; None: nothing did."""
     response_text: str | None = None
+    """The answer, redacted, also one that could not be used; None: there was no reply."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached: int | None = None

@@ -67,5 +67,5 @@ def trigger_job(row: Mapping[Any, Any]) -> TriggerJob:
 
 
 def short_error(error: str | None) -> str | None:
-    """An error's text as the inbox can hold it: redacted, and cut."""
+    """An error's text as inbox and run log can hold it: redacted, and cut to 500 characters."""
     return (storable(redact_text(error)) or "")[:ERROR_LIMIT] if error else None

@@ -293,9 +293,10 @@ def test_a_prompt_that_cannot_be_built_fails_before_anything_is_spent(make_runti
 
     request = StepRequest(app2_finance.APP, subject, build, Trigger())
     result = run_step(runtime, request, threading.Event())
-    (alert,) = rows(runtime, "select message from biz.ai_alerts")
+    (alert,) = rows(runtime, "select alert_type, site_id, app_type from biz.ai_alerts")
     assert (result.outcome, result.reason) == (Outcome.FAILED, "prompt_failed")
-    assert "orders is -3" in alert["message"]
+    assert alert == {"alert_type": "failed", "site_id": result.subject.site_id, "app_type": result.app}
+    assert "orders is -3" in result.message
     assert simulator.stats()["total"] == 0
     assert rows(runtime, "select 1 from biz.ai_run_logs") == []
 

@@ -88,7 +88,9 @@ def test_an_error_does_to_the_guard_the_log_the_alerts_and_the_bill_what_its_row
 
     assert (result.outcome, result.reason) == (Outcome.FAILED, fault.reason)
     assert (log["status"], log["reason"], log["id"]) == ("failed", fault.reason, result.run_log_id)
-    assert ERRORS[fault.kind].code in log["response_text"] if fault.kind in ERRORS else log["response_text"]
+    assert log["error_message"] == result.message[:500]
+    assert ERRORS[fault.kind].code in log["error_message"] if fault.kind in ERRORS else log["error_message"]
+    assert log["response_text"] is None
     assert log["finished_at"] >= log["created_at"]
     assert len(simulator.calls("app3")) == result.attempts == fault.requests
     # each attempt after the first took a place in the rate too

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from ai_assets.store.alerts import raise_alert
+from tests.alert_row import add_alert
 
 CLI = str(Path(sys.executable).parent / "ai-assets")
 LONG_S = 60
@@ -99,7 +99,7 @@ def watch(database_url: str) -> Iterator[Callable[..., Watch]]:
 
 
 def alert(engine: Engine, message: str, site: int | None = 1001, kind: str = "timeout") -> None:
-    raise_alert(engine, kind, message, site_id=site, app_type="app3_clue", log_id=12)
+    add_alert(engine, message, alert_type=kind, site=site, log=12, window_s=300)
 
 
 def cache_news(engine: Engine, target: str) -> None:

@@ -21,8 +21,8 @@ from ai_assets.gateway.parts import Parts
 from ai_assets.gateway.server import listening_socket, server
 from ai_assets.settings import Settings
 from ai_assets.store import tokens
-from ai_assets.store.alerts import raise_alert
 from ai_assets.store.engine import make_engine
+from tests.alert_row import add_alert
 
 LONG_S = 30
 """How long a test waits for what must come: reached only where it does not."""
@@ -109,7 +109,7 @@ class Gateway:
 
     def alert(self, message: str = "x", site: int | None = 1001, app: str = "app3_clue") -> None:
         """Commit an alert of its own row."""
-        raise_alert(self.engine, "failed", message, site_id=site, app_type=app, log_id=5, window_s=0)
+        add_alert(self.engine, message, site=site, app=app)
 
     def cached(self, target: str = "555", site: int = 1001, run_log: int = 1, result: Any = None) -> int:
         """Commit a version of App3's result; returns its id."""

@@ -17,7 +17,7 @@ from ai_assets.store import adopt as adopting
 from ai_assets.store import cache, clues, migrate
 from ai_assets.store.adopt import AdoptedTable, Adoption
 from ai_assets.store.roles import BACKEND, grant_roles
-from ai_assets.store.shared_settings import store_timezone
+from ai_assets.store.shared_settings import store_settings
 
 FOLDER = Path(__file__).parents[1] / "data" / "earlier_dispatcher"
 SCHEMA = (FOLDER / "schema.sql").read_text("utf-8")
@@ -521,4 +521,4 @@ def test_times_without_a_zone_are_in_the_zone_that_is_stored(old: Old) -> None:
     assert old.value("select created_at = timestamptz '2026-05-01 00:00+06' from biz.member_retention_clue")
     assert old.value("select biz.ai_timezone()") == "Asia/Urumqi"
     with old.engine.begin() as connection:
-        store_timezone(connection, ZONE)
+        store_settings(connection, {"timezone": ZONE})

@@ -107,6 +107,7 @@ def test_a_finished_call_is_logged_with_everything_it_came_to(bench):
     record = run_log.CallRecord(
         status="timeout",
         reason="reason\x00",
+        error_message="what went wrong",
         response_text="回答\x00\ud83c",
         tokens_in=10,
         tokens_out=5,

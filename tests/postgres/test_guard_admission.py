@@ -148,10 +148,34 @@ def test_a_refusal_takes_no_place_no_tokens_and_leaves_no_lease_but_a_row_with_r
     assert reason in str(refused.value)
     assert refused.value.run_log_id == log["id"]
     assert (log["status"], log["reason"], log["request_prompt"]) == ("refused", reason, "为什么不行")
+    assert log["error_message"] == str(refused.value)
+    assert log["response_text"] is None
     assert log["finished_at"] is not None
+    assert log["latency_ms"] is not None
     assert log["tokens_used"] is None
     assert (bench.budgets(), bench.count("biz.ai_rate_places")) == before
     assert bench.all("select id from biz.ai_leases") == [{"id": first.lease_id}]
+
+
+def test_a_refusal_keeps_the_time_since_the_call_asked_first(bench):
+    bench.limit(rate_per_minute=1, admission_wait_s=5.0)
+    bench.admit("first")
+    # it asks at 0 s, and is heard at 7.5 s
+    guard = bench.guard(clock=iter([0.0, 7.5]).__next__)
+    with pytest.raises(GuardRefusalError):
+        guard.admit(bench.call("late"), threading.Event())
+    assert bench.value("select latency_ms from biz.ai_run_logs where target_id = 'late'") >= 7500
+
+
+def test_a_breaker_that_stays_open_until_it_is_closed_says_so(bench):
+    for until, expected in (("'infinity'", True), ("clock_timestamp() + interval '1 h'", False)):
+        bench.run(
+            "insert into biz.ai_breakers (app_type, state, open_until) values ('app_a', 'open', "
+            f"{until}) on conflict (app_type) do update set open_until = excluded.open_until"
+        )
+        with pytest.raises(GuardRefusalError) as refused:
+            bench.ask("t")
+        assert refused.value.until_closed is expected
 
 
 def test_the_breaker_refuses_before_the_rate_and_the_rate_before_the_budget(bench):

@@ -17,7 +17,6 @@ from sqlalchemy import Engine, text
 
 from ai_assets.errors import ConfigurationError
 from ai_assets.store import listen as listen_module
-from ai_assets.store.alerts import raise_alert
 from ai_assets.store.listen import (
     ALERTS,
     CACHE_UPDATES,
@@ -29,6 +28,7 @@ from ai_assets.store.listen import (
     State,
     listen,
 )
+from tests.alert_row import add_alert
 
 LONG_S = 30
 """How long a test waits for what must come: reached only where it does not."""
@@ -76,7 +76,7 @@ def listening(db) -> Iterator[Callable[..., Listener]]:
 
 def alert(engine: Engine, message: str = "x", site: int | None = 1001) -> None:
     # each a row of its own: a repetition is not news
-    raise_alert(engine, "failed", message, site_id=site, app_type="app3_clue", log_id=5, window_s=0)
+    add_alert(engine, message, site=site)
 
 
 def tell(engine: Engine, channel: str, payload: str) -> None:

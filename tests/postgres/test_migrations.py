@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from ai_assets.errors import ConfigurationError, DatabaseUnavailableError, SchemaVersionError
+from ai_assets.settings import Settings
 from ai_assets.store import claims, migrate, workers
 from ai_assets.store.embedded import with_database
 from ai_assets.store.engine import make_engine
-from ai_assets.store.shared_settings import timezone_differs
+from ai_assets.store.shared_settings import warn_of_differences
 
 CONTRACT = {
     "ai_trigger_jobs": "id event_type site_id member_id connector_type payload is_forced app_chain status duplicate_of "
@@ -22,9 +23,9 @@ CONTRACT = {
     "created_at",
     "ai_cache_latest": "id cache_type site_id target_id result_json score triggered_by trigger_job_id run_log_id "
     "prompt_hash created_at",
-    "ai_run_logs": "id trigger_job_id app_type site_id member_id target_id trigger_type status reason request_prompt "
-    "response_text prompt_hash tokens_in tokens_out tokens_used cost_cny latency_ms session_id request_id created_at "
-    "finished_at",
+    "ai_run_logs": "id trigger_job_id app_type site_id member_id target_id trigger_type status reason error_message "
+    "request_prompt response_text prompt_hash tokens_in tokens_out tokens_used cost_cny latency_ms session_id "
+    "request_id created_at finished_at",
     "ai_alerts": "id site_id app_type alert_type message log_id created_at",
     "member_retention_clue": "id member_id site_id category summary detail source recorded_by_name "
     "recorded_by_assistant_id created_at",
@@ -101,23 +102,30 @@ def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
     assert len(before) > 100
 
 
-def test_migrating_stores_the_time_zone_of_budget_days_and_a_later_one_takes_its_place(
-    empty_database_url: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("name", "variable", "values"),
+    [
+        ("timezone", "AI_TIMEZONE", ("Asia/Shanghai", "America/New_York", "Europe/Berlin")),
+        ("alert_language", "AI_ALERT_LANGUAGE", ("zh", "en", "zh")),
+    ],
+)
+def test_migrating_stores_what_all_processes_share_and_another_value_is_warned_of(
+    empty_database_url: str,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    variable: str,
+    values: tuple[str, str, str],
 ) -> None:
+    first, second, third = values
     engine = make_engine(empty_database_url)
-    for given, stored in (
-        (None, "Asia/Shanghai"),
-        ("America/New_York", "America/New_York"),
-        (None, "America/New_York"),
-        ("Europe/Berlin", "Europe/Berlin"),
-    ):
+    for given, stored in (({}, first), ({name: second}, second), (None, second), ({name: third}, third)):
         migrate.upgrade(empty_database_url, given)
         with engine.connect() as connection:
-            assert connection.execute(text("select biz.ai_timezone()")).scalar_one() == stored
-            assert not timezone_differs(connection, stored)
+            assert warn_of_differences(connection, Settings(**{variable: stored})) == []
             assert caplog.records == []
-            assert timezone_differs(connection, "Asia/Tokyo")
-        assert caplog.records[-1].args == ("Asia/Tokyo", stored)
+            other = next(value for value in values if value != stored)
+            assert warn_of_differences(connection, Settings(**{variable: other})) == [name]
+        assert caplog.records[-1].args == (variable, other, stored)
         caplog.clear()
     engine.dispose()
 

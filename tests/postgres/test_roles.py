@@ -20,6 +20,7 @@ from ai_assets.store.roles import (
     GATEWAY_RIGHTS,
     IN_PART,
     INTAKE,
+    OPERATOR,
     READER,
     RESULTS,
     SOURCES,
@@ -104,6 +105,20 @@ def test_a_reader_reads_the_ledger_but_neither_payloads_nor_prompts(logged_in_as
         table
     ]
     assert all(refused(reader, f"select {column} from {table}") for column in hidden)
+
+
+@pytest.mark.parametrize("table", IN_PART)
+def test_an_operator_reads_payloads_prompts_and_answers_and_changes_nothing(logged_in_as: As, table: str):
+    operator = logged_in_as(OPERATOR)
+    run(operator, f"select * from {table}")
+    run(operator, "select count(*) from biz.ai_cache")
+    for forbidden in (
+        FIRE,
+        f"delete from {table}",
+        f"update {table} set status = 'failed'",
+        "select * from biz.ai_tokens",
+    ):
+        assert refused(operator, forbidden)
 
 
 def test_a_reader_does_not_see_what_people_wrote_or_what_holds_a_lease(venue_url: str):

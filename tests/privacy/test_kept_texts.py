@@ -24,7 +24,6 @@ from ai_assets.dashscope.reply import Reply
 from ai_assets.dashscope.wire import RawReply, read_reply
 from ai_assets.errors import AiAssetsError
 from ai_assets.privacy.logs import describe, log_defect
-from ai_assets.store.alerts import MESSAGE_LIMIT, raise_alert
 from ai_assets.store.trigger_jobs import ERROR_LIMIT, short_error
 
 PHONE = "13800138000"
@@ -55,8 +54,11 @@ def test_the_run_log_keeps_neither_an_answer_nor_an_error_as_it_came() -> None:
     reply = Reply(f'{{"phone": {PHONE}}}', "s", "r", 1, 1, True, (), (), 5, 1, "stop", False)
     for given in ((reply, None), (None, AiAssetsError(f"row {PHONE}"))):
         kept = account(*given, status="failed", estimate=1, prices=Prices({}), latency_ms=1)
-        assert kept.response_text is not None
-        assert not holds_some(kept.response_text)
+        assert [kept.response_text is None, kept.error_message is None] == [
+            given[0] is None,
+            given[1] is None,
+        ]
+        assert not holds_some(f"{kept.response_text} {kept.error_message}")
 
 
 def test_a_steps_message_and_a_jobs_error_are_redacted() -> None:
@@ -64,14 +66,6 @@ def test_a_steps_message_and_a_jobs_error_are_redacted() -> None:
     assert not holds_some(str(step.as_step_result()))
     assert not holds_some(short_error(cut_in_two(ERROR_LIMIT)) or "")
     assert short_error(None) is None
-
-
-def test_an_alert_is_redacted_before_it_is_cut(engine: Engine) -> None:
-    raise_alert(engine, "failed", cut_in_two(MESSAGE_LIMIT), site_id=1, app_type=None, log_id=None)
-    with engine.connect() as connection:
-        (message,) = connection.execute(text("select message from biz.ai_alerts")).scalars()
-    assert message.startswith("字")
-    assert not holds_some(message)
 
 
 def test_a_failed_statement_is_told_without_its_values(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ai_assets.errors import InputError, WarehouseError
 from ai_assets.store.batch_events import batches_without_event
-from ai_assets.store.shared_settings import store_timezone
+from ai_assets.store.shared_settings import store_settings
 from ai_assets.warehouse.sites import (
     Site,
     active_sites,
@@ -199,7 +199,7 @@ def bare(engine: Engine) -> Engine:
 
 def test_a_table_of_sites_with_ids_alone_gives_active_sites_in_the_stored_zone(bare: Engine) -> None:
     with bare.begin() as conn:
-        store_timezone(conn, "Asia/Urumqi")
+        store_settings(conn, {"timezone": "Asia/Urumqi"})
         assert active_sites(conn) == [Site(n, str(n), "Asia/Urumqi", is_active=True) for n in (1, 2)]
         assert find_site(conn, 2) == Site(2, "2", "Asia/Urumqi", is_active=True)
         with pytest.raises(InputError, match="unknown site 3"):
@@ -208,7 +208,7 @@ def test_a_table_of_sites_with_ids_alone_gives_active_sites_in_the_stored_zone(b
 
 def test_events_and_batches_of_a_table_of_sites_with_ids_alone_are_taken_in(bare: Engine) -> None:
     with bare.begin() as conn:
-        store_timezone(conn, "Pacific/Kiritimati")
+        store_settings(conn, {"timezone": "Pacific/Kiritimati"})
         today = database_today(conn, "Pacific/Kiritimati")
         add_batch(conn, 7, 1, today + timedelta(days=1), at(4))
         assert [batch.batch_id for batch in batches_without_event(conn, None, limit=9)] == ["7"]
