@@ -2,7 +2,7 @@
 
 From a line come the setting with its DashScope app id (`ai_assets.settings`), its short name wherever one is typed,
 and its registration: `ai_assets.apps.registry` takes the app from the file `ai_assets/apps/<name>.py`.
-Not here: prompts, schemas, subjects. Source: behaviour.md, The apps.
+Not here: prompts, schemas, subjects. Source: docs/behaviour.md, The apps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The schemas that the apps' answers are held against.
 
 Here: shapes, defaults and how long each text may be; extra keys are kept. Not here: reading JSON out of a text.
-Source: behaviour.md, What each app answers.
+Source: docs/behaviour.md, The apps.
 """
 
 from __future__ import annotations

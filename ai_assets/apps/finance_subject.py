@@ -1,6 +1,6 @@
 """The subject of App2 and App2a: a site, a time window and an area, and which of the two apps it is for.
 
-Source: behaviour.md, Running one app by hand.
+Source: docs/behaviour.md, Manual runs.
 """
 
 from __future__ import annotations

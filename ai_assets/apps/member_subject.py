@@ -1,7 +1,7 @@
 """The subjects of App3 to App8: a member of a site, or an assistant and a member; and their targets.
 
 Here: what a subject must name. Not here: whether such a member is there (`ai_assets.warehouse.people`).
-Source: behaviour.md, The apps; Running one app by hand.
+Source: docs/behaviour.md, The apps; Manual runs.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def _show(context: AssetExecutionContext, result: StepResult, limits: CheckLimit
         for evaluation in member_checks(result, limits):
             context.log_event(evaluation)
     except Exception as error:  # noqa: BLE001
-        # the result stands in the cache: trouble with showing it is logged and fails no step (behaviour.md, A step)
+        # the answer is in the cache: trouble with showing it is logged and fails no step (docs/behaviour.md, A step)
         log_defect(
             logger, error, "what was made of %s %s could not be recorded", result.app, result.target_id
         )

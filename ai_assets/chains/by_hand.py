@@ -1,6 +1,6 @@
 """One app for one subject, without its chain: `run-app`, and "regenerate" in the admin web.
 
-Source: behaviour.md, "Running one app by hand". Missing or wrong input is an error before anything is spent.
+Source: docs/behaviour.md, "Manual runs". Missing or wrong input is an error before anything is spent.
 Not here: the command line, Dagster's materialize button (the assets run the same steps).
 """
 

@@ -1,6 +1,6 @@
 """An admitted call: send it, read its answer, write how it ended. Whatever happens, its lease is settled or ends.
 
-Source: behaviour.md, "A step", 4 to 8. Not here: what comes before admission (`chains.step`), the second call where
+Source: docs/behaviour.md, "A step", 4 to 8. Not here: what is before admission (`chains.step`), the second call where
 the first one's answer could not be read (`chains.asking_again`), the transaction's own troubles (`chains.settling`),
 what a call is charged (`chains.charging`).
 """

@@ -1,6 +1,6 @@
 """The chain of a member's event: which steps, in which order, and what its trigger job comes to.
 
-Source: behaviour.md, "Events and their chains". Not here: claiming and holding the job (`chains.worker`), what
+Source: docs/behaviour.md, "Events and chains". Not here: claiming and holding the job (`chains.worker`), what
 steps hand on (`chains.member_steps`), Dagster.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ai_assets.store.trigger_jobs import TriggerJob
 
 STEPS_OF_TIME = 5
-"""A member's chain may take so many steps' time (behaviour.md, Chain time)."""
+"""A member's chain may take so many steps' time (docs/behaviour.md, Time limits)."""
 
 CLUE_SOURCES = {"note_created": "ai_note"}
 """What App8's clues are filed under after an event; `ai_consumption` after any other."""
@@ -55,7 +55,7 @@ class ChainResult:
 
     @property
     def status(self) -> str:
-        """As behaviour.md says: failed if no step gave a result or the time ran out; partial if one did not."""
+        """As docs/behaviour.md says: failed if no step gave a result or the time ran out; partial if one did not."""
         has_result = any(step.outcome.has_result for step in self.steps)
         # App6 without a note has no result and did not fail
         if self.timed_out or self.error is not None or (not has_result and (self.failures or not self.steps)):

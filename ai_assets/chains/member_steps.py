@@ -1,6 +1,6 @@
 """Steps about one member (and one assistant), one after the other: each sees what the earlier ones gave.
 
-Here: what a step is given of the others (behaviour.md, "What steps hand on"). Not here: which steps an event
+Here: what a step is given of the others (docs/behaviour.md, "Inputs from other apps"). Not here: which steps an event
 starts (`chains.member_chain`), one step (`chains.step`), Dagster.
 """
 

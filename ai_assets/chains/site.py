@@ -17,7 +17,7 @@ from ai_assets.chains.step import run_step
 from ai_assets.chains.summary import StepsSummary
 
 CHAIN_MARGIN_S = 600.0
-"""What a site's chain may take beyond its steps' own time (behaviour.md, Chain time)."""
+"""What a site's chain may take beyond its steps' own time (docs/behaviour.md, Time limits)."""
 
 
 def run_cells(

@@ -1,6 +1,6 @@
 """One step: prompt → memo → guard → the call.
 
-Source of the order and of each rule: behaviour.md, "A step". Not here: an admitted call (`chains.calling`), chains,
+Source of the order and rules: docs/behaviour.md, "A step". Not here: an admitted call (`chains.calling`), chains,
 SQL, Dagster.
 """
 

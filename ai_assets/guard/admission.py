@@ -2,7 +2,7 @@
 
 Here: the Python side of `biz.ai_admit` and `biz.ai_take_place`, and waiting one's turn. Not here: the rules (SQL, see
 `ai_assets.guard.limits`), how a call ends (`ai_assets.guard.ending`), the call itself, alerts.
-Order (behaviour.md, A step): target in flight → memo → circuit breaker → rate limit → token budget.
+Order (docs/behaviour.md, A step): target in flight → memo → circuit breaker → rate limit → token budget.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A loaded sample's history as events: its settlements, notes and tasks in the order in which they happened.
 
-Here: reading them in pieces, and the event that each becomes (behaviour.md, Events and their chains). Not here:
+Here: reading them in pieces, and the event that each becomes (docs/behaviour.md, Events and chains). Not here:
 sending them (`replay`).
 
 Read by key and not by an open cursor: a replay in real time lasts for hours, and a transaction as long would

@@ -50,7 +50,7 @@ def raise_alert(
 
     `kind` is the alert type, or the type and a case of it such as `failed:data`: the sentences of all kinds are in the
     SQL function `biz.ai_alert_texts`. `values` are what a sentence names besides the app: numbers and dates, never a
-    text that came from somewhere else. An error in it is logged and never fails the caller (behaviour.md, A step).
+    text that came from somewhere else. An error in it is logged and never fails the caller (docs/behaviour.md, A step).
     """
     parameters = {
         "site": site_id,

@@ -1,6 +1,6 @@
 """A member's retention clues: what App8's answer says of it, filed under a source, beside what people wrote.
 
-Source: behaviour.md, "App8 also replaces the member's retention clues". Not here: App8, who asks for it.
+Source: docs/behaviour.md, "Retention clues". Not here: App8, who asks for it.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _LISTEN = sql.SQL("listen {channel}")
 
 @dataclass(frozen=True)
 class Heard:
-    """One notification: its channel and its payload, a JSON object (behaviour.md, Who listens)."""
+    """One notification: its channel and its payload, a JSON object (docs/behaviour.md, Notifications)."""
 
     channel: str
     payload: dict[str, Any]

@@ -2,7 +2,7 @@
 
 Here: names, labels, roll-ups. Not here: rows; how an area that nobody knows is counted is
 `ai_assets.warehouse.finance_frames`' matter.
-Source of the rule: behaviour.md, Areas.
+Source of the rule: docs/behaviour.md, The apps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The eight time windows as pure functions of an as-of date, each with the window it is compared with.
 
 Here: dates only. Not here: the clock (an as-of date is always given), rows, wording of prompts.
-Source of the rule: behaviour.md, Time windows; weeks start on Monday.
+Source of the rule: docs/behaviour.md, The apps; weeks start on Monday.
 """
 
 from __future__ import annotations
