@@ -134,6 +134,18 @@ def test_a_partial_event_sent_again_runs_its_failed_step_only(make_runtime, even
     assert len(outcomes) == 5
 
 
+def test_a_repeat_takes_results_over_though_the_data_has_changed_since(make_runtime, events, simulator):
+    simulator.configure(app="app7", fail=1.0)
+    events.consumption()
+    events.work(make_runtime())
+    events.run("update dws.settlement set paid = paid + 1, table_fee = table_fee + 1 where site_id = 1001")
+    simulator.reset()
+    again = events.consumption()
+    events.work(make_runtime())
+    assert events.job(again).status == "completed"
+    assert called_apps(simulator) == ["app7"]
+
+
 def test_a_repeat_for_another_assistant_runs_its_steps(make_runtime, events, simulator):
     simulator.configure(app="app5", fail=1.0)
     events.consumption(has_assistant=True, assistant_id="abc")
