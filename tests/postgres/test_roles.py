@@ -324,6 +324,23 @@ def test_every_kind_of_event_is_taken_in_with_the_rights_of_intake_alone(logged_
             assert (event_type, connection.execute(look, {"id": job}).scalar_one()) == (event_type, status)
 
 
+def test_where_a_source_table_was_made_anew_the_event_says_how_intake_may_read_it(
+    logged_in_as: As, venue_url: str
+):
+    backend = logged_in_as(BACKEND)
+    owner = make_engine(venue_url)
+    run(owner, "create table biz.copy as table biz.sites")
+    run(owner, "drop table biz.sites")
+    run(owner, "alter table biz.copy rename to sites")
+    owner.dispose()
+    with backend.begin() as connection:
+        job = connection.execute(text("select biz.fire_ai_event('consumption', 1001, 555)")).scalar_one()
+        look = text("select status, error_message from biz.ai_trigger_jobs where id = :id")
+        status, error = connection.execute(look, {"id": job}).one()
+    assert status == "failed"
+    assert "ai-assets db roles" in error
+
+
 def test_intake_belongs_to_a_role_of_few_rights(logged_in_as: As, venue_url: str):
     logged_in_as(BACKEND)
     engine = make_engine(venue_url)

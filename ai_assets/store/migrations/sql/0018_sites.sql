@@ -29,7 +29,8 @@ begin
     begin
         select s.timezone into v_zone from biz.ai_sites(p_site) s limit 1;
     exception when undefined_table or undefined_column or insufficient_privilege then
-        raise exception 'biz.sites cannot be read: %', sqlerrm using errcode = 'AI001';
+        raise exception 'biz.sites cannot be read: %', sqlerrm
+            || case when sqlstate = '42501' then '; run `ai-assets db roles` again' else '' end using errcode = 'AI001';
     end;
     if v_zone is null then
         raise exception 'site_id is not in biz.sites' using errcode = 'AI001';
@@ -68,7 +69,8 @@ begin
             v_jobs := v_jobs || jsonb_build_object('site_id', v_site, 'trigger_job_id', v_id);
         end loop;
     exception when undefined_table or undefined_column or insufficient_privilege then
-        raise exception 'biz.sites cannot be read: %', sqlerrm using errcode = 'AI001';
+        raise exception 'biz.sites cannot be read: %', sqlerrm
+            || case when sqlstate = '42501' then '; run `ai-assets db roles` again' else '' end using errcode = 'AI001';
     end;
     if cardinality(v_ids) = 0 then
         raise exception 'there is no active site in biz.sites' using errcode = 'AI001';
