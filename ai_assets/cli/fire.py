@@ -12,7 +12,7 @@ from ai_assets.cli.run_app import json_object
 @click.argument("event")
 @click.option("--site", type=int, help="Site id.")
 @click.option("--member", type=int, help="Member id.")
-@click.option("--assistant", type=int, help="Assistant id; goes into the payload.")
+@click.option("--assistant", type=int, help="Assistant id; goes into the payload, with has_assistant.")
 @click.option("--payload", default="{}", help="JSON object.")
 @click.option("--forced", is_flag=True, help="Run it though it is a duplicate, and make new answers.")
 @click.pass_obj
@@ -32,6 +32,8 @@ def fire(
     content = json_object(payload)
     if assistant is not None:
         content["assistant_id"] = assistant
+        # a consumption runs App4 and App5 only where the flag is true
+        content.setdefault("has_assistant", True)
     engine = context.engine(1)
     with reachable("sending an event"), engine.begin() as connection:
         job_id = inbox.fire(

@@ -30,6 +30,16 @@ def test_the_event_is_committed_and_its_id_printed_before_it_is_read_back(inbox_
 
 
 @pytest.mark.parametrize(
+    ("payload", "chain"),
+    [("{}", "app3→app8→app7→app4→app5"), ('{"has_assistant": false}', "app3→app8→app7")],
+)
+def test_an_assistant_that_is_given_was_there_unless_the_payload_says_otherwise(inbox_of, payload, chain):
+    arguments = ("consumption", "--site", "1001", "--member", "5", "--assistant", "7", "--payload", payload)
+    assert run(inbox_of.engine, *arguments).return_value == 0
+    assert inbox_of.value("select app_chain from biz.ai_trigger_jobs") == chain
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--payload", '{"occurred_at": "0001-01-01T00:00:00+14:00"}'], "outside 1900-01-01 to 2999-12-31"),
