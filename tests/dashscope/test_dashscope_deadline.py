@@ -295,6 +295,7 @@ def test_an_abort_after_the_answer_was_read_spares_the_connections_next_user(ser
         auth=KeyAuth(SecretStr(key)),
         base_url=server.base_url,
         workspace="",
+        allow_http=False,
         pool_size=1,
         limits=Limits(),
         clock=clock,

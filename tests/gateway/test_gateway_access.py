@@ -37,7 +37,7 @@ def test_every_address_but_the_health_ones_needs_a_token(gateway):
                 assert (path, answer.status, answer.kind) == (path, 401, "wrong-token")
                 assert answer.headers["www-authenticate"] == "Bearer"
                 asked += 1
-    assert asked == 15
+    assert asked == 18
 
 
 def test_an_address_that_is_not_there_needs_one_too(gateway):

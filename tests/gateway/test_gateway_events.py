@@ -58,7 +58,7 @@ def test_a_repetition_is_a_duplicate_and_what_cannot_run_says_why(gateway):
     }
     for wrong, said in (
         ({**EVENT, "event_type": "nonsense"}, "unknown event type"),
-        ({"event_type": "consumption", "site_id": 1001}, "without a member"),
+        ({"event_type": "note_created", "site_id": 1001}, "without a member"),
         ({**EVENT, "site_id": 77}, "not in biz.sites"),
         ({**EVENT, "payload": {"occurred_at": "2999-01-01"}}, "a day ahead"),
     ):

@@ -40,7 +40,7 @@ class Crew:
 
     def shown(self):
         with self.db.engine.connect() as connection:
-            return status(connection, "Asia/Shanghai")["workers"]
+            return status(connection)["workers"]
 
 
 @pytest.fixture
