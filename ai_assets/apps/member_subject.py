@@ -45,7 +45,7 @@ def _check_ids(app_name: str, **ids: int | None) -> None:
     if missing:
         raise InputError(f"{app_name} needs {' and '.join(missing)}")
     for name, number in ids.items():
-        # only a number is quoted: what stands in place of one may be anything
+        # only numbers are quoted: any other text may hold personal data
         if isinstance(number, bool) or not isinstance(number, int):
             raise InputError(f"{app_name}: {name} is no whole number")
         if not 0 < number <= LARGEST_ID:

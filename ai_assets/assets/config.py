@@ -37,7 +37,7 @@ class StepsConfig(OneLineConfig):
         None, description="As-of date of the prompts, YYYY-MM-DD; empty: that of the site's newest batch"
     )
     concurrency: Whole | None = Field(
-        None, ge=1, le=256, description="Calls side by side in this run, 1 to 256; empty: AI_CONCURRENCY"
+        None, ge=1, le=256, description="Concurrent calls in this run, 1 to 256; empty: AI_CONCURRENCY"
     )
 
     @field_validator("as_of")

@@ -102,7 +102,7 @@ def _make(
     from ai_assets.chains.summary import StepsSummary
 
     selected = steps_of({key.to_user_string() for key in context.selected_asset_keys})
-    # who asks for App6 of one member alone is told that there is no note; among others App6 has nothing to do
+    # App6 alone for one member without a note is an error; among others it has the outcome `no note`
     needs_note = selected == ["app6_note"] and not in_batch
     trigger = Trigger(trigger_type="batch" if in_batch else "manual", forced=config.forced)
     limits = CheckLimits.from_settings(load_settings())

@@ -77,7 +77,7 @@ def queue_fill(
     queued_by: str,
     on_batch: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> FillResult:
-    """Queue the plan's jobs, a transaction for each batch; `on_batch` is told how many of how many are done.
+    """Queue the plan's jobs, a transaction for each batch; `on_batch` gets the number of jobs done and of all.
 
     What a pending job covers is left out, so that an interrupted fill can simply be repeated.
     """

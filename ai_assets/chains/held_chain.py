@@ -152,5 +152,5 @@ class ChainRunner:
         try:
             what()
         except Exception as error:  # noqa: BLE001
-            # the result stands in the cache: trouble with showing it fails no step (docs/behaviour.md, A step)
+            # the answer is in the cache: a reporting error fails no step (docs/behaviour.md, A step)
             log_defect(logger, error, "what a chain made could not be shown")

@@ -1,4 +1,4 @@
-"""A trigger job that this process has claimed, and the events by which its work is told to stop.
+"""A trigger job that this process has claimed, and the events that stop its work.
 
 Not here: renewing it (`chains.heartbeat`), SQL (`store.claims`, `store.leases`).
 """

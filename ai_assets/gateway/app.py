@@ -91,7 +91,7 @@ def _parts(
     running = Quota(settings.gateway_runs, "runs at once", kind="too-many-runs", wait_s=5)
     runner = Runner(database, metrics, make_runtime, quota=running, report=report)
     metrics.gauge("sockets", "WebSockets that are open", lambda: sockets_open.used)
-    metrics.gauge("app_runs", "Apps that are being run by hand", lambda: running.used)
+    metrics.gauge("app_runs", "Manual runs of apps in progress", lambda: running.used)
     metrics.gauge("listening", "1: Postgres tells of news, and they can be read", lambda: float(hub.ready))
     metrics.gauge("news_position", "The id of the newest news that was passed on", lambda: hub.position or 0)
     return Parts(

@@ -40,7 +40,7 @@ _UNIT_AFTER = re.compile(r"\s*(?:元(?!旦|宵)|块|%|％|[万亿]元?)")
 
 @dataclass(frozen=True)
 class Found:
-    """A passage of the text that was looked at, and what stands there."""
+    """A passage of the text and what it holds."""
 
     start: int
     end: int
